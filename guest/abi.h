@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between a guest program and the host.
+ *
+ * This is the only header that both sides include.  A guest program runs at
+ * CPL 3 from its first instruction (invariant 10); it has no kernel, and its
+ * one way out is the doorbell: it fills `struct abi_doorbell`, then writes to
+ * port ABI_DOORBELL_PORT.  The host copies the requests out once, checks the
+ * copy (invariant 9), carries them out in order and lets the guest go on.  A
+ * request that fails is never reported back: the host ends the guest and rolls
+ * back what the transaction has applied, so a guest that still runs knows that
+ * everything it asked for was done.
+ *
+ * All numbers are little-endian and naturally aligned.  Guest virtual addresses
+ * equal guest physical addresses, and everything mapped for the guest lies
+ * between 64 KiB and 2^47.
+ *
+ * One doorbell that edits an image looks like this:
+ *
+ *     BEGIN    file size as the guest saw it, final size
+ *     ASSERT   header cluster, directory, ...         (what the plan rests on)
+ *     JOURNAL  step 1: writes of the build
+ *     JOURNAL  step 2: the switch
+ *     APPLY    step 1
+ *     APPLY    step 2                                 (commit point)
+ *     END      the result
+ *
+ * Steps of one transaction are applied in ascending order, each durable before
+ * the next.  A large build repeats {JOURNAL..., APPLY with ABI_APPLY_PART}
+ * within the same step over several doorbells.  After the switch the same
+ * JOURNAL and APPLY requests carry the release (refcounts lowered, clusters
+ * punched, file cut): the host then compares old bytes as before, but writes no
+ * undo record, because a release is never undone.
+ */
+#ifndef INSTAR_GUEST_ABI_H
+#define INSTAR_GUEST_ABI_H
+
+#include <stdint.h>
+
+#define ABI_VERSION 1u
+
+/* A guest virtual address.  The host cannot dereference it: it has to go
+ * through guest_memory_range(), which checks it. */
+typedef uint64_t guest_addr_t;
+
+/* ---- memory map ---------------------------------------------------------- */
+
+#define ABI_PAGE_SIZE 4096u
+
+/* The program: text (R-X), rodata (R--), data and bss (RW-), in this order,
+ * each on whole pages, as struct abi_program says. */
+#define ABI_PROGRAM_BASE 0x10000u
+#define ABI_PROGRAM_LIMIT 0x80000u
+
+/* One unmapped page lies at each end of the stack. */
+#define ABI_STACK_BASE 0x90000u
+#define ABI_STACK_TOP 0xa0000u
+
+/* struct abi_call: written by the host before the guest's first instruction. */
+#define ABI_CALL_BASE 0xb0000u
+#define ABI_CALL_LIMIT 0xb2000u
+
+/* struct abi_doorbell. */
+#define ABI_DOORBELL_BASE 0xc0000u
+#define ABI_DOORBELL_LIMIT 0xd0000u
+
+/* Working memory, from here to abi_call.memory_size; reads as zeros at first. */
+#define ABI_ARENA_BASE 0x200000u
+
+#define ABI_DOORBELL_PORT 0x10u
+
+/* First bytes of a guest program's flat binary, filled in by the linker. */
+#define ABI_PROGRAM_MAGIC 0x52545349u /* "ISTR" */
+struct abi_program {
+        uint32_t magic;
+        uint32_t version;     /* ABI_VERSION */
+        uint32_t entry;       /* guest address of the first instruction */
+        uint32_t text_end;    /* page-aligned guest addresses: text is */
+        uint32_t rodata_end;  /*   [ABI_PROGRAM_BASE, text_end), and so on */
+        uint32_t data_end;    /* end of what the flat binary holds */
+        uint32_t bss_end;     /* [data_end, bss_end) reads as zeros */
+        uint32_t reserved;
+};
+
+/* ---- the call: what the guest is asked to do ----------------------------- */
+
+/* Actions of `instar bitmap`; the guest refuses any other number. */
+enum abi_action {
+        ABI_ACTION_ADD = 1,
+        ABI_ACTION_REMOVE = 2,
+        ABI_ACTION_CLEAR = 3,
+        ABI_ACTION_ENABLE = 4,
+        ABI_ACTION_DISABLE = 5,
+        ABI_ACTION_MERGE = 6, /* all sources at once */
+};
+
+#define ABI_MAX_ACTIONS 8u
+#define ABI_MAX_MERGE_SOURCES 8u
+#define ABI_MAX_NAME 1023u
+#define ABI_NAMES_POOL 2048u /* bytes of merge source names together */
+
+/* abi_call.flags */
+#define ABI_CALL_NO_OWNERSHIP_SCAN 1u /* trust that no L2 entry names a bitmap's cluster */
+#define ABI_CALL_BLOCK_DEVICE 2u      /* file_size cannot change; fresh clusters may hold data */
+
+/*
+ * Parameters of `instar bitmap`.  A merge source is a slice of `names`; the
+ * target's name is kept apart.  granularity 0 means the default.
+ */
+struct abi_call {
+        uint64_t memory_size;        /* end of the arena, bytes from address 0 */
+        uint64_t file_size;          /* bytes, as fstat or BLKGETSIZE64 say */
+        uint64_t header_fingerprint; /* of the first ABI_PROBE_SIZE bytes the host saw */
+        uint64_t granularity;        /* bytes; 0: the default */
+        uint32_t flags;
+        uint32_t action_count;
+        uint32_t actions[ABI_MAX_ACTIONS];
+        uint32_t source_count;
+        uint32_t target_length;
+        uint16_t source_offset[ABI_MAX_MERGE_SOURCES]; /* into names */
+        uint16_t source_length[ABI_MAX_MERGE_SOURCES];
+        uint8_t target[1024];
+        uint8_t names[ABI_NAMES_POOL];
+};
+
+/* The host fingerprints min(file size, this) bytes from offset 0; it reads no
+ * meaning into them (invariant 8). */
+#define ABI_PROBE_SIZE 512u
+
+/* ---- the doorbell -------------------------------------------------------- */
+
+enum abi_op {
+        /* image [offset, +length) -> guest memory [addr, +length).  Bytes behind
+         * the end of the file read as zeros. */
+        ABI_READ = 1,
+        /* value := 1 if [offset, +length) lies inside the file and is wholly a
+         * hole that reads as zeros, else 0.  The one request with an answer. */
+        ABI_QUERY_HOLE = 2,
+        /* Arena [ABI_ARENA_BASE, +length) becomes host-cleared huge pages. */
+        ABI_POPULATE = 3,
+        /* Start a transaction.  offset: the file size the plan rests on;
+         * length: the final size (not below it; equal on a block device). */
+        ABI_BEGIN = 4,
+        /* The image's [offset, +length) has this fingerprint (in value). */
+        ABI_ASSERT = 5,
+        /* Declare a change of step `step`; see ABI_CHANGE_* flags. */
+        ABI_JOURNAL = 6,
+        /* Apply what was declared for step `step`, then make it durable. */
+        ABI_APPLY = 7,
+        /* The last request of the last doorbell: `result` holds the outcome. */
+        ABI_END = 8,
+};
+
+/*
+ * abi_request.flags of ABI_JOURNAL.  With none, a change writes [addr, +length)
+ * over old bytes whose fingerprint is in value.
+ */
+#define ABI_CHANGE_FRESH 1u    /* the old content is absent (behind the end) or all zeros */
+#define ABI_CHANGE_ZERO 2u     /* the new content is all zeros; addr is not used */
+#define ABI_CHANGE_SWITCH 4u   /* the commit point: within one 512-byte sector, once */
+#define ABI_CHANGE_PUNCH 8u    /* release only: punch a hole; value is not used */
+#define ABI_CHANGE_TRUNCATE 16u /* release only: cut the file to `offset` bytes */
+#define ABI_CHANGE_UNKNOWN 32u  /* the old content is any: fresh clusters of a block device
+                                 * that are proved unreferenced; release only otherwise */
+
+/* abi_request.flags of ABI_APPLY: more of this step follows, no barrier yet. */
+#define ABI_APPLY_PART 1u
+
+struct abi_request {
+        uint32_t op;
+        uint32_t step;   /* 1.. ; JOURNAL and APPLY only */
+        uint32_t flags;
+        uint32_t reserved; /* 0 */
+        uint64_t offset; /* in the image */
+        uint64_t length;
+        guest_addr_t addr;
+        uint64_t value;
+};
+
+#define ABI_SECTOR 512u
+
+/* Bounds that the host enforces on every guest (invariant 9). */
+#define ABI_MAX_REQUESTS 1024u               /* a doorbell */
+#define ABI_MAX_TRANSFER (64ull << 20)       /* bytes of a doorbell's requests */
+#define ABI_MAX_DOORBELLS 1000000ull         /* a run */
+#define ABI_MAX_PENDING 65536u               /* declared, not yet applied changes */
+#define ABI_MAX_GROWTH (4ull << 30)          /* final size - old size of a transaction */
+#define ABI_MAX_STEP 64u
+#define ABI_MAX_TRANSACTIONS 4096u           /* a run */
+
+/*
+ * Outcome of a guest program.  The texts are the host's (host/cli/messages.c);
+ * detail[] holds the numbers they show.
+ */
+enum abi_code {
+        ABI_OK = 0,
+        /* rows of the specification's guest-side table, in its order */
+        ABI_NOT_QCOW2 = 1,
+        ABI_QCOW2_V2 = 2,
+        ABI_BAD_HEADER = 3, /* detail[0]: enum abi_header_fault, detail[1]: the value */
+        ABI_HEADER_CHANGED = 4,
+        ABI_NOT_FOUND = 5,
+        ABI_EXISTS = 6,
+        ABI_IN_USE = 7,
+        ABI_NAME_TOO_LONG = 8,
+        ABI_BAD_GRANULARITY = 9,
+        ABI_TOO_MANY_BITMAPS = 10,
+        ABI_NO_SPACE = 11,
+        ABI_WRITE_ERROR = 12, /* the host's own */
+        ABI_READ_ERROR = 13,  /* the host's own */
+        ABI_TOO_LARGE = 14,
+        ABI_OVERFLOW = 15,
+        ABI_SOURCE_NOT_FOUND = 16, /* detail[0]: index of the source */
+        ABI_BAD_ACTION = 17,
+        ABI_REFCOUNT_WIDTH = 18, /* detail[0]: refcount bits */
+        ABI_GRANULARITY_MISMATCH = 19,
+        /* states that the specification does not name */
+        ABI_DIRTY = 32,              /* incompatible bit 0 */
+        ABI_CORRUPT = 33,            /* incompatible bit 1 */
+        ABI_UNKNOWN_INCOMPATIBLE = 34, /* detail[0]: the unknown bits */
+        ABI_BAD_EXTENSION = 35,      /* detail[0]: file offset of the extension, detail[1]: its type,
+                                      * detail[2]: enum abi_extension_fault */
+        ABI_BAD_DIRECTORY = 36,      /* detail[0]: file offset, detail[1]: entry index,
+                                      * detail[2]: enum abi_directory_fault */
+        ABI_BAD_TABLE = 37,          /* detail[0]: file offset of the table, detail[1]: entry index,
+                                      * detail[2]: the entry; detail[3]: 0 target, 1.. source */
+        ABI_BAD_REFCOUNTS = 38,      /* detail[0]: cluster's file offset, detail[1]: its refcount,
+                                      * detail[2]: enum abi_refcount_fault */
+        ABI_NO_AUTOCLEAR_EXTENSION = 39, /* autoclear bit set, no bitmaps extension */
+};
+
+enum abi_header_fault {
+        ABI_HEADER_SHORT = 1,      /* file ends inside the header */
+        ABI_HEADER_VERSION,        /* version not 2 or 3 */
+        ABI_HEADER_CLUSTER_BITS,   /* not 9..21 */
+        ABI_HEADER_LENGTH,         /* header_length below 104, unaligned, or beyond the cluster */
+        ABI_HEADER_BACKING,        /* backing name outside the header cluster, or too long */
+        ABI_HEADER_REFTABLE,       /* refcount table unaligned, empty, too large, behind the end */
+        ABI_HEADER_L1,             /* L1 table unaligned, too large or behind the end */
+        ABI_HEADER_SNAPSHOTS,      /* snapshot table unaligned or behind the end */
+        ABI_HEADER_SIZE,           /* virtual size out of range */
+        ABI_HEADER_REFCOUNT_ORDER, /* above 6 */
+};
+
+enum abi_extension_fault {
+        ABI_EXTENSION_OVERRUN = 1,  /* runs past the area's end */
+        ABI_EXTENSION_LENGTH,       /* bitmaps extension is not 24 bytes */
+        ABI_EXTENSION_DUPLICATE,    /* a second bitmaps extension */
+        ABI_EXTENSION_RESERVED,     /* reserved field not zero */
+        ABI_EXTENSION_NO_BITMAPS,   /* zero bitmaps, autoclear bit set */
+        ABI_EXTENSION_TOO_MANY,     /* more than 65535 bitmaps */
+        ABI_EXTENSION_DIRECTORY,    /* directory offset unaligned, zero, or behind the end */
+        ABI_EXTENSION_DIRECTORY_SIZE, /* directory size zero or over the maximum */
+};
+
+enum abi_directory_fault {
+        ABI_DIRECTORY_TRUNCATED = 1, /* an entry runs past the directory's end */
+        ABI_DIRECTORY_COUNT,         /* more or fewer entries than the extension says */
+        ABI_DIRECTORY_TABLE_OFFSET,
+        ABI_DIRECTORY_TABLE_SIZE,
+        ABI_DIRECTORY_FLAGS,
+        ABI_DIRECTORY_TYPE,
+        ABI_DIRECTORY_GRANULARITY,
+        ABI_DIRECTORY_NAME_SIZE,
+        ABI_DIRECTORY_DUPLICATE_NAME,
+        ABI_DIRECTORY_PADDING,
+};
+
+enum abi_refcount_fault {
+        ABI_REFCOUNT_TAIL = 1,   /* a cluster at or behind the end of the file has a refcount */
+        ABI_REFCOUNT_BLOCK,      /* a refcount block unaligned or behind the end */
+        ABI_REFCOUNT_SHARED,     /* an in-place write would hit a cluster whose refcount is not 1 */
+        ABI_REFCOUNT_OVERLAP,    /* an in-place write would hit header, L1, refcount or snapshots */
+};
+
+/* What the guest tells about a run that ended.  No text: the host has the texts. */
+struct abi_result {
+        uint32_t code; /* enum abi_code */
+        uint32_t actions_applied;
+        uint32_t bitmaps;         /* in the image afterwards */
+        uint32_t reserved;
+        uint64_t leaked_clusters; /* not freed because ownership was not proved */
+        uint64_t detail[4];
+};
+
+struct abi_doorbell {
+        uint32_t count; /* requests that follow */
+        uint32_t reserved;
+        struct abi_result result; /* with ABI_END */
+        struct abi_request requests[ABI_MAX_REQUESTS];
+};
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The header cluster: fixed header, header extensions, backing file name.
+ */
+#ifndef INSTAR_GUEST_QCOW2_HEADER_H
+#define INSTAR_GUEST_QCOW2_HEADER_H
+
+#include <stdbool.h>
+
+#include "guest/qcow2/format.h"
+
+/* Everything parsed from the header cluster, in host byte order.  Offsets are
+ * file offsets in bytes. */
+struct header {
+        uint32_t version;
+        uint32_t cluster_bits;
+        uint64_t cluster_size;
+        uint64_t size; /* virtual size */
+        uint32_t crypt_method;
+        uint64_t backing_offset; /* 0: no backing file */
+        uint32_t backing_size;
+        uint64_t l1_offset;
+        uint32_t l1_size; /* entries */
+        uint64_t refcount_table_offset;
+        uint32_t refcount_table_clusters;
+        uint64_t snapshots_offset;
+        uint32_t snapshot_count;
+        uint64_t incompatible;
+        uint64_t compatible;
+        uint64_t autoclear;
+        uint32_t refcount_order;
+        uint32_t header_length;
+
+        /* The extension area: [header_length, extensions_limit).  The limit is
+         * the backing file name's offset, or the cluster's end. */
+        uint32_t extensions_end; /* offset of the END record; == limit if there is none */
+        uint32_t extensions_limit;
+
+        bool has_bitmaps;
+        uint32_t bitmaps_record; /* offset of the record's type field */
+        uint32_t bitmap_count;
+        uint64_t directory_size; /* bytes */
+        uint64_t directory_offset;
+
+        bool has_crypto;
+        uint64_t crypto_offset;
+        uint64_t crypto_length;
+};
+
+/*
+ * The header cluster's bytes as far as they were read: `bytes` holds
+ * [0, length), length <= cluster size.  Bytes behind the end of the file are
+ * zeros.
+ */
+struct header_bytes {
+        uint8_t *bytes;
+        uint32_t length;
+};
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One edit of one image: guest, doorbell, journal, image.
+ */
+#ifndef INSTAR_HOST_VMM_EDIT_H
+#define INSTAR_HOST_VMM_EDIT_H
+
+#include "guest/abi.h"
+#include "host/image/image.h"
+#include "host/vmm/vm.h"
+
+/* How an edit ended, beside the guest's own result code. */
+enum edit_outcome {
+        EDIT_GUEST_RESULT,  /* the guest ended by itself: see result.code */
+        EDIT_READ_ERROR,    /* reading the image failed */
+        EDIT_WRITE_ERROR,   /* writing or syncing the image failed; rolled back */
+        EDIT_CHANGED,       /* image changed under us three times; rolled back */
+        EDIT_PROTOCOL,      /* the guest broke the protocol; rolled back */
+        EDIT_DIED,          /* exception in the guest; rolled back */
+        EDIT_TIMEOUT,       /* no doorbell for 60 s; rolled back */
+        EDIT_SIGNAL,        /* SIGINT, SIGTERM or SIGHUP; rolled back */
+        EDIT_KVM_ERROR,     /* KVM failed: error */
+        EDIT_JOURNAL_ERROR, /* the journal could not be written: error; rolled back */
+        EDIT_JOURNAL_PRESENT, /* a journal of an interrupted edit is there already */
+        EDIT_ROLLBACK_FAILED, /* undo failed: the journal stays hot: error */
+};
+
+struct edit_request {
+        struct image *image;           /* open, locked */
+        const struct vm_program *program;
+        const struct abi_call *call;   /* file_size, memory_size, header_fingerprint: filled by edit_run */
+        const char *asked;             /* the command line for the journal */
+        const char *journal_directory; /* --journal-dir, or NULL */
+        uint64_t memory_limit;         /* bytes, multiple of 2 MiB */
+};
+
+struct edit_report {
+        enum edit_outcome outcome;
+        struct abi_result result;
+        int error;                /* negative errno where the outcome has one */
+        int signal;               /* EDIT_SIGNAL */
+        bool committed;           /* the switch is durable: the complete new image */
+        bool index_failed;        /* warn: the index could not be written */
+        char journal_path[4352];  /* EDIT_JOURNAL_PRESENT, EDIT_ROLLBACK_FAILED, EDIT_JOURNAL_ERROR */
+        char fault[160];          /* EDIT_PROTOCOL: which rule was broken (for INSTAR_DEBUG) */
+        struct vm_diagnosis diagnosis;
+        uint64_t doorbells;
+};
+
+/* Run the guest program over the image, journal and commit or roll back.  Fills
+ * *report in every case. */
+void edit_run(const struct edit_request *request, struct edit_report *report);
+
+#endif
