@@ -155,13 +155,12 @@ enum abi_op {
  * abi_request.flags of ABI_JOURNAL.  With none, a change writes [addr, +length)
  * over old bytes whose fingerprint is in value.
  */
-#define ABI_CHANGE_FRESH 1u    /* the old content is absent (behind the end) or all zeros */
-#define ABI_CHANGE_ZERO 2u     /* the new content is all zeros; addr is not used */
-#define ABI_CHANGE_SWITCH 4u   /* the commit point: within one 512-byte sector, once */
-#define ABI_CHANGE_PUNCH 8u    /* release only: punch a hole; value is not used */
-#define ABI_CHANGE_TRUNCATE 16u /* release only: cut the file to `offset` bytes */
-#define ABI_CHANGE_UNKNOWN 32u  /* the old content is any: fresh clusters of a block device
-                                 * that are proved unreferenced; release only otherwise */
+#define ABI_CHANGE_FRESH 1u    /* whole sectors; the old content is absent (behind the
+                                * end) or all zeros; value is not used */
+#define ABI_CHANGE_SWITCH 2u   /* the commit point: within one 512-byte sector, once, and
+                                * alone in its step */
+#define ABI_CHANGE_PUNCH 4u    /* release only: punch a hole; value is not used */
+#define ABI_CHANGE_TRUNCATE 8u /* release only: cut the file to `offset` bytes */
 
 /* abi_request.flags of ABI_APPLY: more of this step follows, no barrier yet. */
 #define ABI_APPLY_PART 1u
@@ -184,6 +183,8 @@ struct abi_request {
 #define ABI_MAX_TRANSFER (64ull << 20)       /* bytes of a doorbell's requests */
 #define ABI_MAX_DOORBELLS 1000000ull         /* a run */
 #define ABI_MAX_PENDING 65536u               /* declared, not yet applied changes */
+#define ABI_MAX_OVERWRITE (1ull << 20)       /* bytes of a change that is not fresh */
+#define ABI_MAX_READ (1ull << 40)            /* bytes read in a run */
 #define ABI_MAX_GROWTH (4ull << 30)          /* final size - old size of a transaction */
 #define ABI_MAX_STEP 64u
 #define ABI_MAX_TRANSACTIONS 4096u           /* a run */
@@ -271,6 +272,7 @@ enum abi_refcount_fault {
         ABI_REFCOUNT_BLOCK,      /* a refcount block unaligned or behind the end */
         ABI_REFCOUNT_SHARED,     /* an in-place write would hit a cluster whose refcount is not 1 */
         ABI_REFCOUNT_OVERLAP,    /* an in-place write would hit header, L1, refcount or snapshots */
+        ABI_REFCOUNT_IN_USE,     /* a cluster of a block device has refcount 0 and is referred to */
 };
 
 /* What the guest tells about a run that ended.  No text: the host has the texts. */
