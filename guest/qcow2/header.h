@@ -55,6 +55,29 @@ struct header {
 struct header_bytes {
         uint8_t *bytes;
         uint32_t length;
+        uint32_t capacity; /* header_need() moves to a larger buffer beyond this */
 };
+
+/*
+ * Read and parse the header cluster of a file of `file_size` bytes: fixed header
+ * ("Header"), extensions as far as END ("Header extensions"), body of the bitmaps
+ * extension ("Bitmaps extension").  Checks what QEMU checks when it opens an
+ * image, and that the tables lie inside the file.
+ *
+ * ABI_OK, or the code that says why this image is not edited (details set).
+ */
+enum abi_code header_read(uint64_t file_size, struct header *header,
+                          struct header_bytes *bytes);
+
+/* Make sure that bytes->bytes holds at least [0, end), end <= cluster size. */
+enum abi_code header_need(const struct header *header, struct header_bytes *bytes,
+                          uint32_t end);
+
+/* The file's size rounded up to whole clusters: what a table that lies in the
+ * last, partial cluster may reach up to.  The missing rest reads as zeros. */
+uint64_t header_file_end(const struct header *header, uint64_t file_size);
+
+/* True if the list exists but the autoclear bit says that it is stale. */
+bool header_is_stale(const struct header *header);
 
 #endif

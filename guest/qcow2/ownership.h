@@ -3,18 +3,34 @@
  * The proof of ownership.  A cluster is freed (or cut off, or reused though it
  * is not a hole) only when nothing else in the image refers to it.
  *
- * Calling sequence: ownership_begin(); ownership_claim() for every cluster that
- * is to be freed, once per reference that the bitmap itself makes (a cluster claimed twice
- * is referenced twice, so it is contested); ownership_prove() once; then ownership_holds()
- * per cluster.
+ * Calling sequence:
+ *
+ *     ownership_begin()
+ *     ownership_claim()...         every cluster that is to be freed, once per reference
+ *                                  that the bitmap itself makes: claimed twice means
+ *                                  referenced twice, so contested
+ *     ownership_seal()             no more claims
+ *     ownership_contest()...       what the planner knows of other bitmaps; may also
+ *     ownership_contest_table()... come behind ownership_prove(), but is cheaper before:
+ *                                  the tables are then read together with the rest
+ *     ownership_prove()            once
+ *     ownership_holds()...
+ *
+ * A wrong order fails safe: nothing holds.  The proof's memory is in the arena, so no
+ * arena_mark() taken before ownership_begin() may be released while the proof is in
+ * use, and none may be released across ownership_claim() or ownership_seal(); the other
+ * calls allocate nothing that stays.
  *
  * Contested is a claimed cluster that is also: cluster 0, part of the L1 table, an L2
- * table, a guest data cluster (normal or compressed, each snapshot included), the refcount
- * table, a refcount block, the snapshot table, a snapshot's L1 table, the LUKS
+ * table, a guest data cluster (normal or compressed, each snapshot included), the
+ * refcount table, a refcount block, the snapshot table, a snapshot's L1 table, the LUKS
  * header, or another bitmap's directory, table or data; or that lies
  * beyond the end of the file.  (The refcount must be exactly 1: the caller looks at
  * that.)  With an external data file L2 entries name offsets in that file, so
  * only the L2 tables themselves count.
+ *
+ * The file's last cluster may be there in part: a structure may begin in it, and what
+ * is missing reads as zeros.
  */
 #ifndef INSTAR_GUEST_QCOW2_OWNERSHIP_H
 #define INSTAR_GUEST_QCOW2_OWNERSHIP_H
@@ -36,32 +52,39 @@ struct foreign_range {
 enum abi_code ownership_begin(const struct header *header, uint64_t file_size,
                               struct ownership **ownership);
 
-/* Claim the `count` clusters from cluster index `first` on.  Claims are kept as
- * ranges; ABI_TOO_LARGE if the arena is exhausted. */
-enum abi_code ownership_claim(struct ownership *ownership, uint64_t first, uint64_t count);
+/* Claim the `count` clusters from cluster index `first` on.  Claims are kept as ranges,
+ * so claim a run in one call, or its clusters in ascending order.  ABI_TOO_LARGE if
+ * the arena is exhausted. */
+enum abi_code ownership_claim(struct ownership *ownership, uint64_t first,
+                              uint64_t count);
 
-/* Somebody else's range (the planner names other bitmaps' directories, tables
- * and data with it, before or after ownership_prove()). */
+/* Close the list of claims.  ABI_OK or ABI_TOO_LARGE. */
+enum abi_code ownership_seal(struct ownership *ownership);
+
+/* Somebody else's range (the planner names other bitmaps' directories and whatever
+ * else it knows with it). */
 void ownership_contest(struct ownership *ownership, struct foreign_range range);
 
-/* Contest what every entry of other bitmaps' tables names: `table_offset` in the
+/* Contest what every entry of another bitmap's table names: `table_offset` in the
  * file, `entries` u64 entries.  The table's own clusters are contested too.
- * Reads in batches. */
-enum abi_code ownership_contest_table(struct ownership *ownership, uint64_t table_offset,
-                                      uint64_t entries);
+ * A malformed table or entry means that the proof cannot be made. */
+void ownership_contest_table(struct ownership *ownership, uint64_t table_offset,
+                             uint64_t entries);
 
 /*
- * Compare the claims with the image's own structures; with `scan_l2` also with
- * every L2 table of the active L1 and of every snapshot (an L2 table at the same L1 index
- * and offset as the active one is read once).  Streams in bounded memory.
+ * Compare the claims with the image's own structures; with `scan_l2` also with every
+ * entry of every L2 table of the active L1 table and of every snapshot's (each L2 table
+ * is read once).  Streams in bounded memory: 2 MiB, and 16 bytes for each run of L2
+ * tables.
  *
  * A structure that is malformed or lies beyond the end of the file means that the
- * proof cannot be made: *provable is then false and nothing holds.
+ * proof cannot be made: *provable is then false and nothing holds.  With no claim
+ * inside the file nothing is read.  ABI_OK or ABI_TOO_LARGE.
  */
 enum abi_code ownership_prove(struct ownership *ownership, bool scan_l2, bool *provable);
 
-/* True if cluster `index` was claimed exactly once, is inside the file and nobody
- * contests it. */
+/* True if the proof was made, and cluster `index` was claimed exactly once, is inside
+ * the file and nobody contests it. */
 bool ownership_holds(const struct ownership *ownership, uint64_t index);
 
 #endif

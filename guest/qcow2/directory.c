@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/qcow2/directory.h"
+
+#include <string.h>
+
+#include "guest/qcow2/table.h"
+#include "guest/rt/arena.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
+#include "guest/rt/fingerprint.h"
+#include "guest/rt/reader.h"
+
+enum abi_code directory_queue_read(const struct header *h, struct directory *directory)
+{
+        memset(directory, 0, sizeof *directory);
+        if (!h->has_bitmaps || !h->bitmap_count)
+                return ABI_OK;
+        directory->offset = h->directory_offset;
+        directory->size = h->directory_size;
+        directory->count = h->bitmap_count;
+        directory->capacity =
+            divide_up(h->directory_size, h->cluster_size) * h->cluster_size;
+        directory->bytes = arena_alloc(directory->capacity);
+        if (!directory->bytes)
+                return ABI_TOO_LARGE;
+        /* Of the slack only as much as the longest entry could need. */
+        uint64_t wanted = directory->size + QCOW2_ENTRY_FIXED + QCOW2_MAX_NAME + 1;
+        if (wanted > directory->capacity)
+                wanted = directory->capacity;
+        read_queue(directory->offset, directory->bytes, wanted);
+        return ABI_OK;
+}
+
+static enum abi_code bad(const struct directory *directory, uint64_t position,
+                         uint32_t index, enum abi_directory_fault fault)
+{
+        return fail(ABI_BAD_DIRECTORY, directory->offset + position, index, fault, 0);
+}
+
+bool directory_entry_at(const struct directory *directory, uint64_t position,
+                        struct directory_entry *entry)
+{
+        if (!range_inside(position, QCOW2_ENTRY_FIXED, directory->size))
+                return false;
+        const uint8_t *b = directory->bytes + position;
+        entry->position = position;
+        entry->table_offset = load_be64(b);
+        entry->table_entries = load_be32(b + 8);
+        entry->flags = load_be32(b + QCOW2_ENTRY_FLAGS);
+        entry->type = b[16];
+        entry->granularity_bits = b[17];
+        entry->name_length = load_be16(b + 18);
+        entry->extra_length = load_be32(b + 20);
+        uint64_t length = (uint64_t)QCOW2_ENTRY_FIXED + entry->extra_length;
+        length = (length + entry->name_length + 7) & ~7ull;
+        if (!range_inside(position, length, directory->size))
+                return false;
+        entry->length = (uint32_t)length;
+        entry->name = b + QCOW2_ENTRY_FIXED + entry->extra_length;
+        return true;
+}
+
+/* A bitmap that is in use, or stale, may carry the size of another time. */
+static bool size_is_wrong(const struct header *h, const struct directory_entry *e)
+{
+        if (e->flags & QCOW2_BITMAP_IN_USE || header_is_stale(h))
+                return false;
+        return e->table_entries != bitmap_table_entries(h, e->granularity_bits);
+}
+
+static enum abi_directory_fault entry_fault(const struct header *h,
+                                            const struct directory_entry *e)
+{
+        if (e->table_offset % h->cluster_size || e->table_offset < h->cluster_size)
+                return ABI_DIRECTORY_TABLE_OFFSET;
+        if (e->flags & ~(uint32_t)QCOW2_BITMAP_KNOWN_FLAGS)
+                return ABI_DIRECTORY_FLAGS;
+        if (e->type != QCOW2_BITMAP_TYPE_DIRTY)
+                return ABI_DIRECTORY_TYPE;
+        if (e->granularity_bits < QCOW2_MIN_GRANULARITY_BITS ||
+            e->granularity_bits > QCOW2_MAX_GRANULARITY_BITS)
+                return ABI_DIRECTORY_GRANULARITY;
+        if (!e->name_length || e->name_length > QCOW2_MAX_NAME)
+                return ABI_DIRECTORY_NAME_SIZE;
+        if (!e->table_entries || e->table_entries > QCOW2_MAX_TABLE_ENTRIES ||
+            e->table_entries * h->cluster_size > QCOW2_MAX_BITMAP_BYTES ||
+            size_is_wrong(h, e))
+                return ABI_DIRECTORY_TABLE_SIZE;
+        const uint8_t *end = e->name + e->name_length;
+        const uint8_t *entry_end =
+            e->name - e->extra_length - QCOW2_ENTRY_FIXED + e->length;
+        for (; end < entry_end; end++)
+                if (*end)
+                        return ABI_DIRECTORY_PADDING;
+        return 0;
+}
+
+/* Names seen so far: an open hash table of entry positions + 1. */
+struct name_set {
+        uint64_t mask;
+        uint32_t *slots;
+};
+
+static bool name_set_make(struct name_set *set, uint32_t count)
+{
+        uint64_t size = 16;
+        while (size < 2 * (uint64_t)count)
+                size *= 2;
+        set->mask = size - 1;
+        set->slots = arena_alloc(size * sizeof *set->slots);
+        return set->slots;
+}
+
+static bool same_name(const struct directory_entry *e, struct bitmap_name name)
+{
+        return e->name_length == name.length && !memcmp(e->name, name.bytes, name.length);
+}
+
+/* False if the name is there already. */
+static bool name_set_add(struct name_set *set, const struct directory *directory,
+                         const struct directory_entry *e)
+{
+        struct bitmap_name name = {e->name, e->name_length};
+        uint64_t slot = fingerprint(name.bytes, name.length) & set->mask;
+        for (; set->slots[slot]; slot = (slot + 1) & set->mask) {
+                struct directory_entry other;
+                if (directory_entry_at(directory, set->slots[slot] - 1, &other) &&
+                    same_name(&other, name))
+                        return false;
+        }
+        set->slots[slot] = (uint32_t)e->position + 1;
+        return true;
+}
+
+enum abi_code directory_check(const struct header *h, const struct directory *directory)
+{
+        uint64_t position = 0;
+        struct name_set names;
+        uint64_t mark = arena_mark();
+        if (!directory->bytes)
+                return ABI_OK;
+        if (!name_set_make(&names, directory->count))
+                return ABI_TOO_LARGE;
+        for (uint32_t i = 0; i < directory->count; i++) {
+                struct directory_entry e;
+                if (position == directory->size)
+                        return bad(directory, position, i, ABI_DIRECTORY_COUNT);
+                if (!directory_entry_at(directory, position, &e))
+                        return bad(directory, position, i, ABI_DIRECTORY_TRUNCATED);
+                enum abi_directory_fault fault = entry_fault(h, &e);
+                if (fault)
+                        return bad(directory, position, i, fault);
+                if (!name_set_add(&names, directory, &e))
+                        return bad(directory, position, i, ABI_DIRECTORY_DUPLICATE_NAME);
+                position += e.length;
+        }
+        arena_release(mark);
+        if (position != directory->size)
+                return bad(directory, position, directory->count, ABI_DIRECTORY_COUNT);
+        return ABI_OK;
+}
+
+bool directory_find(const struct directory *directory, struct bitmap_name name,
+                    struct directory_entry *entry)
+{
+        uint64_t position = 0;
+        while (directory_entry_at(directory, position, entry)) {
+                if (same_name(entry, name))
+                        return true;
+                position += entry->length;
+        }
+        return false;
+}
+
+uint32_t directory_entry_length(uint32_t name_length)
+{
+        return (QCOW2_ENTRY_FIXED + name_length + 7) & ~7u;
+}
+
+void directory_store_entry(uint8_t *bytes, const struct directory_new_entry *entry)
+{
+        store_be64(bytes, entry->table_offset);
+        store_be32(bytes + 8, entry->table_entries);
+        store_be32(bytes + QCOW2_ENTRY_FLAGS, entry->flags);
+        bytes[16] = QCOW2_BITMAP_TYPE_DIRTY;
+        bytes[17] = entry->granularity_bits;
+        store_be16(bytes + 18, (uint16_t)entry->name.length);
+        memcpy(bytes + QCOW2_ENTRY_FIXED, entry->name.bytes, entry->name.length);
+}

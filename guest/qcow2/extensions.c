@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/qcow2/extensions.h"
+
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
+
+struct record {
+        uint32_t offset; /* of the type field */
+        uint32_t type;
+        uint32_t length; /* of the data, without padding */
+};
+
+static enum abi_code bad(const struct record *record, enum abi_extension_fault fault)
+{
+        return fail(ABI_BAD_EXTENSION, record->offset, record->type, fault, 0);
+}
+
+/* "Bitmaps extension": what QEMU refuses, and a directory outside the file. */
+static enum abi_code check_body(const struct header *h, const struct record *record,
+                                uint32_t reserved, uint64_t file_end)
+{
+        if (reserved)
+                return bad(record, ABI_EXTENSION_RESERVED);
+        if (!h->bitmap_count)
+                return bad(record, ABI_EXTENSION_NO_BITMAPS);
+        if (h->bitmap_count > QCOW2_MAX_BITMAPS)
+                return bad(record, ABI_EXTENSION_TOO_MANY);
+        if (!h->directory_size || h->directory_size > QCOW2_MAX_DIRECTORY_SIZE)
+                return bad(record, ABI_EXTENSION_DIRECTORY_SIZE);
+        if (h->directory_offset % h->cluster_size ||
+            h->directory_offset < h->cluster_size ||
+            !range_inside(h->directory_offset, h->directory_size, file_end))
+                return bad(record, ABI_EXTENSION_DIRECTORY);
+        return ABI_OK;
+}
+
+static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
+                                  const struct record *record, uint64_t file_end)
+{
+        if (h->has_bitmaps)
+                return bad(record, ABI_EXTENSION_DUPLICATE);
+        if (record->length != QCOW2_BITMAPS_BODY)
+                return bad(record, ABI_EXTENSION_LENGTH);
+        enum abi_code code = header_need(h, bytes, record->offset + QCOW2_BITMAPS_RECORD);
+        if (code)
+                return code;
+        const uint8_t *body = bytes->bytes + record->offset + QCOW2_EXTENSION_HEADER;
+        h->has_bitmaps = true;
+        h->bitmaps_record = record->offset;
+        h->bitmap_count = load_be32(body);
+        h->directory_size = load_be64(body + 8);
+        h->directory_offset = load_be64(body + 16);
+        uint32_t reserved = load_be32(body + 4);
+        bool valid = h->autoclear & QCOW2_AUTOCLEAR_BITMAPS;
+        bool empty =
+            !h->bitmap_count && !reserved && !h->directory_size && !h->directory_offset;
+        return empty && !valid ? ABI_OK : check_body(h, record, reserved, file_end);
+}
+
+/* "Full disk encryption header pointer": offset and length of the LUKS header. */
+static enum abi_code read_crypto(struct header *h, struct header_bytes *bytes,
+                                 const struct record *record)
+{
+        if (record->length < 16)
+                return bad(record, ABI_EXTENSION_LENGTH);
+        enum abi_code code =
+            header_need(h, bytes, record->offset + QCOW2_EXTENSION_HEADER + 16);
+        if (code)
+                return code;
+        const uint8_t *body = bytes->bytes + record->offset + QCOW2_EXTENSION_HEADER;
+        h->has_crypto = true;
+        h->crypto_offset = load_be64(body);
+        h->crypto_length = load_be64(body + 8);
+        return ABI_OK;
+}
+
+static enum abi_code read_record(struct header *h, struct header_bytes *bytes,
+                                 const struct record *record, uint64_t file_end)
+{
+        switch (record->type) {
+        case QCOW2_EXTENSION_BITMAPS:
+                return read_bitmaps(h, bytes, record, file_end);
+        case QCOW2_EXTENSION_CRYPTO:
+                return read_crypto(h, bytes, record);
+        default:
+                return ABI_OK;
+        }
+}
+
+/* The record at `offset`, which with its data must lie inside the area. */
+static enum abi_code load_record(const struct header *h, struct header_bytes *bytes,
+                                 uint32_t offset, struct record *record)
+{
+        enum abi_code code = header_need(h, bytes, offset + QCOW2_EXTENSION_HEADER);
+        if (code)
+                return code;
+        record->offset = offset;
+        record->type = load_be32(bytes->bytes + offset);
+        record->length = load_be32(bytes->bytes + offset + 4);
+        if (record->type == QCOW2_EXTENSION_END)
+                return ABI_OK;
+        if (record->length > h->extensions_limit - offset - QCOW2_EXTENSION_HEADER)
+                return bad(record, ABI_EXTENSION_OVERRUN);
+        return ABI_OK;
+}
+
+enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
+                              uint64_t file_end)
+{
+        uint32_t offset = h->header_length;
+        struct record record = {0};
+        h->extensions_end = h->extensions_limit;
+        while (offset + QCOW2_EXTENSION_HEADER <= h->extensions_limit) {
+                enum abi_code code = load_record(h, bytes, offset, &record);
+                if (code)
+                        return code;
+                if (record.type == QCOW2_EXTENSION_END) {
+                        h->extensions_end = offset;
+                        break;
+                }
+                code = read_record(h, bytes, &record, file_end);
+                if (code)
+                        return code;
+                offset += QCOW2_EXTENSION_HEADER + ((record.length + 7) & ~7u);
+        }
+        if (!h->has_bitmaps && h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
+                return ABI_NO_AUTOCLEAR_EXTENSION;
+        return ABI_OK;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading the header cluster.  The first page holds everything in all but odd
+ * images, so one read of it comes first; the rest of the cluster is read only as
+ * far as the extensions reach.
+ */
+#include "guest/qcow2/header.h"
+
+#include <string.h>
+
+#include "guest/qcow2/extensions.h"
+#include "guest/rt/arena.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
+#include "guest/rt/reader.h"
+
+#define FIRST_READ       4096u
+#define V2_HEADER_LENGTH 72u
+#define MIN_HEADER       24u /* magic, version, backing name, cluster_bits */
+
+static enum abi_code bad(enum abi_header_fault fault, uint64_t value)
+{
+        return fail(ABI_BAD_HEADER, fault, value, 0, 0);
+}
+
+uint64_t header_file_end(const struct header *header, uint64_t file_size)
+{
+        uint64_t end;
+        if (!checked_round_up(file_size, header->cluster_size, &end))
+                return file_size;
+        return end;
+}
+
+bool header_is_stale(const struct header *header)
+{
+        return header->has_bitmaps && header->bitmap_count &&
+               !(header->autoclear & QCOW2_AUTOCLEAR_BITMAPS);
+}
+
+enum abi_code header_need(const struct header *header, struct header_bytes *bytes,
+                          uint32_t end)
+{
+        if (end <= bytes->length)
+                return ABI_OK;
+        uint32_t cluster_size = (uint32_t)header->cluster_size;
+        uint32_t wanted = (end + FIRST_READ - 1) / FIRST_READ * FIRST_READ;
+        if (wanted > cluster_size)
+                wanted = cluster_size;
+        if (wanted > bytes->capacity) {
+                uint8_t *larger = arena_alloc(cluster_size);
+                if (!larger)
+                        return ABI_TOO_LARGE;
+                memcpy(larger, bytes->bytes, bytes->length);
+                bytes->bytes = larger;
+                bytes->capacity = cluster_size;
+        }
+        read_queue(bytes->length, bytes->bytes + bytes->length, wanted - bytes->length);
+        read_flush();
+        bytes->length = wanted;
+        return ABI_OK;
+}
+
+/* Fields that version 2 has too. */
+static void load_fields(const uint8_t *b, struct header *h)
+{
+        h->version = load_be32(b + 4);
+        h->backing_offset = load_be64(b + 8);
+        h->backing_size = load_be32(b + 16);
+        h->cluster_bits = load_be32(b + 20);
+        h->size = load_be64(b + 24);
+        h->crypt_method = load_be32(b + 32);
+        h->l1_size = load_be32(b + 36);
+        h->l1_offset = load_be64(b + 40);
+        h->refcount_table_offset = load_be64(b + 48);
+        h->refcount_table_clusters = load_be32(b + 56);
+        h->snapshot_count = load_be32(b + 60);
+        h->snapshots_offset = load_be64(b + 64);
+}
+
+static void load_v3_fields(const uint8_t *b, struct header *h)
+{
+        h->incompatible = load_be64(b + 72);
+        h->compatible = load_be64(b + 80);
+        h->autoclear = load_be64(b + 88);
+        h->refcount_order = load_be32(b + 96);
+        h->header_length = load_be32(b + 100);
+}
+
+/* Magic, version and geometry: what must be right before anything else is read. */
+static enum abi_code check_basics(const uint8_t *b, uint64_t file_size, struct header *h)
+{
+        if (file_size < 4 || load_be32(b) != QCOW2_MAGIC)
+                return ABI_NOT_QCOW2;
+        if (file_size < MIN_HEADER)
+                return bad(ABI_HEADER_SHORT, file_size);
+        load_fields(b, h);
+        if (h->version != 2 && h->version != 3)
+                return bad(ABI_HEADER_VERSION, h->version);
+        if (file_size < (h->version == 2 ? V2_HEADER_LENGTH : QCOW2_HEADER_V3_LENGTH))
+                return bad(ABI_HEADER_SHORT, file_size);
+        if (h->cluster_bits < QCOW2_MIN_CLUSTER_BITS ||
+            h->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
+                return bad(ABI_HEADER_CLUSTER_BITS, h->cluster_bits);
+        h->cluster_size = 1ull << h->cluster_bits;
+        return h->version == 2 ? ABI_QCOW2_V2 : ABI_OK;
+}
+
+/* "Header", incompatible_features and refcount_order: what we must not ignore. */
+static enum abi_code check_features(const struct header *h)
+{
+        if (h->header_length < QCOW2_HEADER_V3_LENGTH || h->header_length % 8 ||
+            h->header_length > h->cluster_size)
+                return bad(ABI_HEADER_LENGTH, h->header_length);
+        uint64_t unknown = h->incompatible & ~(uint64_t)QCOW2_INCOMPATIBLE_KNOWN;
+        if (unknown)
+                return fail(ABI_UNKNOWN_INCOMPATIBLE, unknown, 0, 0, 0);
+        if (h->incompatible & QCOW2_INCOMPATIBLE_CORRUPT)
+                return ABI_CORRUPT;
+        if (h->incompatible & QCOW2_INCOMPATIBLE_DIRTY)
+                return ABI_DIRTY;
+        if (h->refcount_order > 6)
+                return bad(ABI_HEADER_REFCOUNT_ORDER, h->refcount_order);
+        if (h->refcount_order != 4)
+                return fail(ABI_REFCOUNT_WIDTH, 1ull << h->refcount_order, 0, 0, 0);
+        return ABI_OK;
+}
+
+/* A table of `bytes` bytes at `offset`: aligned, not in the header, in the file. */
+static bool table_fits(const struct header *h, uint64_t offset, uint64_t bytes,
+                       uint64_t file_end)
+{
+        return offset % h->cluster_size == 0 && offset >= h->cluster_size &&
+               range_inside(offset, bytes, file_end);
+}
+
+/* Entries of the L1 table that the virtual size needs; extended L2 entries are
+ * twice as long ("L1/L2 tables"). */
+static uint64_t l1_entries_needed(const struct header *h)
+{
+        uint32_t entry_bits = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2 ? 4 : 3;
+        uint32_t shift = h->cluster_bits + h->cluster_bits - entry_bits;
+        return divide_up(h->size, 1ull << shift);
+}
+
+static enum abi_code check_tables(const struct header *h, uint64_t file_size)
+{
+        uint64_t end = header_file_end(h, file_size);
+        uint64_t refcount_bytes;
+        if (!checked_mul(h->refcount_table_clusters, h->cluster_size, &refcount_bytes) ||
+            !refcount_bytes || refcount_bytes > QCOW2_MAX_REFCOUNT_TABLE_BYTES ||
+            !table_fits(h, h->refcount_table_offset, refcount_bytes, end))
+                return bad(ABI_HEADER_REFTABLE, h->refcount_table_offset);
+        if (h->size > INT64_MAX)
+                return bad(ABI_HEADER_SIZE, h->size);
+        uint64_t l1_bytes = (uint64_t)h->l1_size * 8;
+        if (l1_bytes > QCOW2_MAX_L1_BYTES || h->l1_size < l1_entries_needed(h) ||
+            (l1_bytes && !table_fits(h, h->l1_offset, l1_bytes, end)))
+                return bad(ABI_HEADER_L1, h->l1_offset);
+        if (h->snapshot_count > QCOW2_MAX_SNAPSHOTS ||
+            (h->snapshot_count && !table_fits(h, h->snapshots_offset, 1, end)))
+                return bad(ABI_HEADER_SNAPSHOTS, h->snapshots_offset);
+        return ABI_OK;
+}
+
+/* The name lies behind the extensions, inside the header cluster. */
+static enum abi_code check_backing(struct header *h)
+{
+        h->extensions_limit = (uint32_t)h->cluster_size;
+        if (!h->backing_offset)
+                return ABI_OK;
+        if (h->backing_size > QCOW2_MAX_BACKING_NAME ||
+            h->backing_offset < h->header_length ||
+            !range_inside(h->backing_offset, h->backing_size, h->cluster_size))
+                return bad(ABI_HEADER_BACKING, h->backing_offset);
+        h->extensions_limit = (uint32_t)h->backing_offset;
+        return ABI_OK;
+}
+
+static enum abi_code parse(uint64_t file_size, struct header *h,
+                           struct header_bytes *bytes)
+{
+        enum abi_code code = check_basics(bytes->bytes, file_size, h);
+        if (code)
+                return code;
+        if (bytes->length > h->cluster_size)
+                bytes->length = (uint32_t)h->cluster_size;
+        load_v3_fields(bytes->bytes, h);
+        if ((code = check_features(h)) || (code = check_tables(h, file_size)) ||
+            (code = check_backing(h)))
+                return code;
+        return extensions_read(h, bytes, header_file_end(h, file_size));
+}
+
+enum abi_code header_read(uint64_t file_size, struct header *header,
+                          struct header_bytes *bytes)
+{
+        memset(header, 0, sizeof *header);
+        bytes->bytes = arena_alloc(FIRST_READ);
+        if (!bytes->bytes)
+                return ABI_TOO_LARGE;
+        bytes->length = FIRST_READ;
+        bytes->capacity = FIRST_READ;
+        read_queue(0, bytes->bytes, FIRST_READ);
+        read_flush();
+        return parse(file_size, header, bytes);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What a guest program knows of the image it works on. */
+#ifndef INSTAR_GUEST_QCOW2_IMAGE_H
+#define INSTAR_GUEST_QCOW2_IMAGE_H
+
+#include "guest/qcow2/directory.h"
+#include "guest/qcow2/header.h"
+#include "guest/qcow2/refcounts.h"
+
+struct image {
+        uint64_t file_size; /* bytes */
+        uint64_t file_end;  /* rounded up to whole clusters */
+        bool block_device;
+        struct header header;
+        struct header_bytes header_bytes;
+        struct directory directory;
+        struct refcounts refcounts;
+};
+
+/* A run of clusters, by index. */
+struct extent {
+        uint64_t first;
+        uint64_t count;
+};
+
+/* Read header, directory and the refcount table's beginning, and check them. */
+enum abi_code image_open(struct image *image, uint64_t file_size, bool block_device);
+
+/*
+ * True if [offset, +length) may be overwritten in place: each of its clusters has
+ * refcount 1, and it overlaps neither header, L1 table, refcount table and blocks, nor snapshot
+ * table and snapshots' L1 tables.  (Guest data is not looked at: docs/security.md.)
+ */
+enum abi_code image_in_place(struct image *image, uint64_t offset, uint64_t length,
+                             bool *allowed);
+
+/* The same for a refcount block itself, which must not be named twice. */
+enum abi_code image_block_in_place(struct image *image, uint64_t block_index,
+                                   bool *allowed);
+
+#endif
