@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* First stage of an edit: what the old bits are, and what the edit stops using. */
+#include "guest/ops/bitmap_edit.h"
+#include "guest/qcow2/table.h"
+#include "guest/rt/arena.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
+#include "guest/rt/reader.h"
+
+static enum abi_code read_old_table(struct edit *edit)
+{
+        const struct directory_entry *old = &edit->target.old;
+        uint64_t *table;
+        edit->old_entries = old->table_entries;
+        if (!range_inside(old->table_offset, edit->old_entries * 8, edit->image->file_end))
+                return ABI_OK; /* nothing of it can be known */
+        table = arena_alloc(edit->old_entries * 8);
+        if (!table)
+                return ABI_TOO_LARGE;
+        read_queue(old->table_offset, table, edit->old_entries * 8);
+        read_flush();
+        edit->old_table = table;
+        return ABI_OK;
+}
+
+/* The byte range of the entries that are not zero. */
+static void find_nonzero(struct edit *edit)
+{
+        uint64_t first = 0;
+        uint64_t end = edit->old_entries;
+        while (first < end && !edit->old_table[first])
+                first++;
+        while (end > first && !edit->old_table[end - 1])
+                end--;
+        edit->zero_first = (uint32_t)(first * 8);
+        edit->zero_length = (uint32_t)((end - first) * 8);
+}
+
+static bool uses_old_content(const struct target *t)
+{
+        return t->existed && (!t->exists || t->recreated || t->cleared || t->merged);
+}
+
+static enum abi_code decide_merge(struct edit *edit)
+{
+        if (!edit->old_table)
+                return fail(ABI_BAD_TABLE, edit->target.old.table_offset, 0, 0, 0);
+        enum abi_code code = merge_decide(edit->image, edit->call, &edit->target,
+                                          edit->old_table, &edit->merge);
+        edit->content_changes = edit->merge.changed;
+        return code;
+}
+
+/* Data clusters that the old table names go to the claims, or are kept. */
+static void claim_data(struct edit *edit)
+{
+        const struct header *h = &edit->image->header;
+        for (uint64_t i = 0; i < edit->old_entries; i++) {
+                uint64_t entry = load_be64(&edit->old_table[i]);
+                if (table_entry_kind(h, entry, edit->image->file_end) != TABLE_ENTRY_DATA)
+                        continue;
+                uint64_t cluster = (entry & QCOW2_OFFSET_MASK) >> h->cluster_bits;
+                if (edit->target.merged && edit->merge.decisions[i] == MERGE_KEEP)
+                        release_keep(&edit->release, cluster, 1);
+                else
+                        release_claim(&edit->release, cluster, 1);
+        }
+}
+
+static enum abi_code claim_old(struct edit *edit)
+{
+        const struct header *h = &edit->image->header;
+        enum abi_code code =
+                release_begin(edit->image, edit->old_entries + 8, &edit->release);
+        if (code || !edit->old_table)
+                return code;
+        release_claim(&edit->release, edit->target.old.table_offset >> h->cluster_bits,
+                      table_clusters(h, edit->old_entries));
+        claim_data(edit);
+        return ABI_OK;
+}
+
+enum abi_code edit_read_content(struct edit *edit)
+{
+        const struct target *t = &edit->target;
+        if (!uses_old_content(t))
+                return release_begin(edit->image, 8, &edit->release);
+        enum abi_code code = read_old_table(edit);
+        if (code)
+                return code;
+        if (t->merged)
+                code = decide_merge(edit);
+        else
+                edit->content_changes = true;
+        if (!code && edit->old_table && !t->merged) {
+                find_nonzero(edit);
+                edit->content_changes = edit->zero_length != 0;
+        }
+        if (code || (!edit->content_changes && t->exists && !t->recreated))
+                return code ? code : release_begin(edit->image, 8, &edit->release);
+        return claim_old(edit);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/ops/release.h"
+
+#include <string.h>
+
+#include "guest/rt/arena.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/transaction.h"
+
+/* As far back from the end as free clusters are looked for. */
+#define TAIL_WINDOW 512u
+
+enum abi_code release_begin(struct image *image, uint64_t capacity,
+                            struct release *release)
+{
+        memset(release, 0, sizeof *release);
+        release->image = image;
+        release->capacity = capacity;
+        release->claims = arena_alloc(capacity * sizeof *release->claims);
+        release->keeps = arena_alloc(capacity * sizeof *release->keeps);
+        return release->claims && release->keeps ? ABI_OK : ABI_TOO_LARGE;
+}
+
+/* Append a run to a list, or lengthen the last one. */
+static void append(struct extent *list, uint64_t *count, uint64_t first, uint64_t length)
+{
+        struct extent *last = *count ? &list[*count - 1] : NULL;
+        if (last && last->first + last->count == first)
+                last->count += length;
+        else
+                list[(*count)++] = (struct extent){first, length};
+}
+
+void release_claim(struct release *release, uint64_t first, uint64_t count)
+{
+        append(release->claims, &release->count, first, count);
+}
+
+void release_keep(struct release *release, uint64_t first, uint64_t count)
+{
+        append(release->keeps, &release->keep_count, first, count);
+}
+
+/* ---- the proof ---------------------------------------------------------------- */
+
+/* Free clusters near the end: once what lies behind them is freed, the file can be
+ * cut there. */
+static enum abi_code find_free(struct release *release)
+{
+        struct image *image = release->image;
+        struct refcounts *rc = &image->refcounts;
+        uint64_t end = image->file_end >> image->header.cluster_bits;
+        uint64_t start = end > TAIL_WINDOW ? end - TAIL_WINDOW : 1;
+        if (image->block_device || end <= start)
+                return ABI_OK;
+        release->free = arena_alloc((end - start) * sizeof *release->free);
+        if (!release->free)
+                return ABI_TOO_LARGE;
+        enum abi_code code = refcounts_want(rc, start, end - start);
+        if (code)
+                return code;
+        refcounts_load(rc);
+        for (uint64_t c = start; c < end; c++) {
+                uint16_t value;
+                if ((code = refcount_get(rc, c, &value)))
+                        return code;
+                if (!value)
+                        append(release->free, &release->free_count, c, 1);
+        }
+        return ABI_OK;
+}
+
+static enum abi_code claim_all(struct release *release)
+{
+        struct image *image = release->image;
+        enum abi_code code = ownership_begin(&image->header, image->file_size,
+                                             &release->ownership);
+        for (uint64_t i = 0; i < release->count && !code; i++)
+                code = ownership_claim(release->ownership, release->claims[i].first,
+                                       release->claims[i].count);
+        for (uint64_t i = 0; i < release->free_count && !code; i++)
+                code = ownership_claim(release->ownership, release->free[i].first,
+                                       release->free[i].count);
+        return code ? code : ownership_seal(release->ownership);
+}
+
+static bool is_claimed(const struct release *release, uint64_t cluster)
+{
+        for (uint64_t i = 0; i < release->count; i++)
+                if (cluster - release->claims[i].first < release->claims[i].count)
+                        return true;
+        return false;
+}
+
+/* What the planner knows to be somebody else's: other bitmaps, the directory if it
+ * stays, and what the bitmap keeps. */
+static void contest_known(struct release *release, uint64_t own_position)
+{
+        struct image *image = release->image;
+        const struct directory *directory = &image->directory;
+        uint64_t size = image->header.cluster_size;
+        struct directory_entry entry;
+        for (uint64_t position = 0; directory_entry_at(directory, position, &entry);
+             position += entry.length)
+                if (position != own_position)
+                        ownership_contest_table(release->ownership, entry.table_offset,
+                                                entry.table_entries);
+        if (directory->bytes && !is_claimed(release, directory->offset / size))
+                ownership_contest(
+                        release->ownership,
+                        (struct foreign_range){directory->offset, directory->capacity});
+        for (uint64_t i = 0; i < release->keep_count; i++)
+                ownership_contest(release->ownership,
+                                  (struct foreign_range){release->keeps[i].first * size,
+                                                         release->keeps[i].count * size});
+}
+
+static enum abi_code load_refcounts(struct release *release)
+{
+        struct refcounts *rc = &release->image->refcounts;
+        for (uint64_t i = 0; i < release->count; i++) {
+                enum abi_code code = refcounts_want(rc, release->claims[i].first,
+                                                    release->claims[i].count);
+                if (code)
+                        return code;
+        }
+        refcounts_load(rc);
+        return ABI_OK;
+}
+
+enum abi_code release_prove(struct release *release, uint64_t own_position, bool scan_l2)
+{
+        bool provable;
+        if (!release->count)
+                return ABI_OK;
+        enum abi_code code = load_refcounts(release);
+        if (code || (code = find_free(release)) || (code = claim_all(release)))
+                return code;
+        contest_known(release, own_position);
+        return ownership_prove(release->ownership, scan_l2, &provable);
+}
+
+enum abi_code release_holds(struct release *release, uint64_t cluster, bool *holds)
+{
+        uint16_t value = 0;
+        bool in_place = false;
+        enum abi_code code = ABI_OK;
+        if (release->ownership && ownership_holds(release->ownership, cluster))
+                code = refcount_get(&release->image->refcounts, cluster, &value);
+        if (!code && value == 1)
+                code = image_block_in_place(release->image,
+                                            cluster >> release->image->refcounts.block_bits,
+                                            &in_place);
+        *holds = in_place;
+        return code;
+}
+
+/* ---- what is freed -------------------------------------------------------------- */
+
+static bool inside_any(const struct extent *list, uint64_t count, uint64_t cluster)
+{
+        for (uint64_t i = 0; i < count; i++)
+                if (cluster - list[i].first < list[i].count)
+                        return true;
+        return false;
+}
+
+static enum abi_code settle_claim(struct release *release, const struct extent *claim,
+                                  const struct extent *kept, uint64_t kept_count)
+{
+        uint64_t file_clusters =
+                release->image->file_end >> release->image->header.cluster_bits;
+        for (uint64_t c = claim->first; c < claim->first + claim->count; c++) {
+                bool holds;
+                if (inside_any(kept, kept_count, c))
+                        continue;
+                enum abi_code code = release_holds(release, c, &holds);
+                if (code)
+                        return code;
+                if (holds)
+                        append(release->freed, &release->freed_count, c, 1);
+                else if (c < file_clusters)
+                        release->leaked++;
+        }
+        return ABI_OK;
+}
+
+enum abi_code release_settle(struct release *release, const struct extent *kept,
+                             uint64_t kept_count)
+{
+        uint64_t clusters = 0;
+        for (uint64_t i = 0; i < release->count; i++)
+                clusters += release->claims[i].count;
+        /* Runs that are freed in part fall apart: into one per two clusters at worst. */
+        release->freed = arena_alloc((clusters / 2 + release->count + 1) *
+                                     sizeof *release->freed);
+        if (!release->freed)
+                return ABI_TOO_LARGE;
+        for (uint64_t i = 0; i < release->count; i++) {
+                enum abi_code code =
+                        settle_claim(release, &release->claims[i], kept, kept_count);
+                if (code)
+                        return code;
+        }
+        return ABI_OK;
+}
+
+/* ---- emission ------------------------------------------------------------------- */
+
+/* The file's new size in clusters: free and proved clusters at its end go. */
+static enum abi_code find_cut(struct release *release, uint64_t file_size, uint64_t *end)
+{
+        struct image *image = release->image;
+        *end = divide_up(file_size, image->header.cluster_size);
+        while (*end > 1 && ownership_holds(release->ownership, *end - 1)) {
+                uint16_t value;
+                enum abi_code code = refcount_get(&image->refcounts, *end - 1, &value);
+                if (code)
+                        return code;
+                if (value)
+                        break;
+                --*end;
+        }
+        return ABI_OK;
+}
+
+static enum abi_code emit_cut(struct release *release, uint32_t step, uint64_t file_size)
+{
+        uint64_t size = release->image->header.cluster_size;
+        uint64_t end;
+        if (release->image->block_device)
+                return ABI_OK;
+        enum abi_code code = find_cut(release, file_size, &end);
+        if (!code && end * size < file_size)
+                transaction_truncate(step, end * size);
+        return code;
+}
+
+enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file_size)
+{
+        struct refcounts *rc = &release->image->refcounts;
+        uint64_t size = release->image->header.cluster_size;
+        for (uint64_t i = 0; i < release->freed_count; i++) {
+                enum abi_code code = refcount_set(rc, release->freed[i].first,
+                                                  release->freed[i].count, 0);
+                if (code)
+                        return code;
+        }
+        enum abi_code code = sectors_emit(&rc->sectors, step);
+        if (code)
+                return code;
+        transaction_apply(step, 0);
+        for (uint64_t i = 0; i < release->freed_count; i++)
+                transaction_punch(step + 1, release->freed[i].first * size,
+                                  release->freed[i].count * size);
+        if ((code = emit_cut(release, step + 1, file_size)))
+                return code;
+        transaction_apply(step + 1, 0);
+        return ABI_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an edit gives back after its switch: refcounts lowered, clusters punched,
+ * the tail of the file cut off.  Only clusters whose ownership is proved; the
+ * others are left leaked, and counted.
+ */
+#ifndef INSTAR_GUEST_OPS_RELEASE_H
+#define INSTAR_GUEST_OPS_RELEASE_H
+
+#include "guest/qcow2/image.h"
+#include "guest/qcow2/ownership.h"
+
+struct release {
+        struct image *image;
+        uint64_t capacity;
+        uint64_t count;
+        struct extent *claims; /* what the edit may stop using */
+        uint64_t keep_count;
+        struct extent *keeps;     /* what the bitmap goes on using */
+        uint64_t free_count; /* runs of free clusters near the end of the file: with */
+        struct extent *free; /*   what is freed they may be cut off, if proved, too */
+        struct ownership *ownership; /* NULL: nothing was claimed */
+
+        uint64_t freed_count;
+        struct extent *freed; /* of the claims, what is proved */
+        uint64_t leaked;      /* clusters */
+};
+
+/* Start; at most `capacity` runs will be claimed, and as many kept. */
+enum abi_code release_begin(struct image *image, uint64_t capacity,
+                            struct release *release);
+
+/* Claim a run of clusters; neighbours are joined. */
+void release_claim(struct release *release, uint64_t first, uint64_t count);
+
+/* Clusters that the bitmap keeps: a claim on one of them does not hold. */
+void release_keep(struct release *release, uint64_t first, uint64_t count);
+
+/*
+ * Prove the claims against everything else in the image: other bitmaps (all but
+ * the entry at `own_position` in the directory; UINT64_MAX for none), and the
+ * L2 tables with `scan_l2`.
+ */
+enum abi_code release_prove(struct release *release, uint64_t own_position,
+                            bool scan_l2);
+
+/* True if the cluster is proved and its refcount is 1. */
+enum abi_code release_holds(struct release *release, uint64_t cluster, bool *holds);
+
+/* Sort the claims into freed and leaked, but for those inside `kept`, which stay in
+ * use after all. */
+enum abi_code release_settle(struct release *release, const struct extent *kept,
+                             uint64_t kept_count);
+
+/* Emit: `step` lowers the refcounts, `step` + 1 punches and cuts.  `file_size` is
+ * the size after the edit. */
+enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file_size);
+
+#endif
