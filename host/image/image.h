@@ -14,20 +14,20 @@
 struct image {
         int fd;
         bool block_device;
-        uint64_t size;       /* bytes at the time of opening */
+        uint64_t size;       /* bytes; taken again once the locks are held */
         char *resolved_path; /* absolute, symbolic links resolved; malloc'ed */
 };
 
 /* Why an image could not be used. */
 enum image_error {
         IMAGE_OK = 0,
-        IMAGE_OPEN_FAILED,   /* errno in *error: missing, unreadable, read-only, ... */
-        IMAGE_NOT_A_FILE,    /* neither a regular file nor a block device */
+        IMAGE_OPEN_FAILED, /* errno in *error: missing, unreadable, read-only, ... */
+        IMAGE_NOT_A_FILE,  /* neither a regular file nor a block device */
         IMAGE_IS_DIRECTORY,
-        IMAGE_LOCKED,        /* another process uses it */
-        IMAGE_NO_OFD_LOCKS,  /* this file system has no OFD locks: errno in *error */
+        IMAGE_LOCKED,       /* another process uses it */
+        IMAGE_NO_OFD_LOCKS, /* this file system has no OFD locks: errno in *error */
         IMAGE_READ_FAILED,
-        IMAGE_NOT_QCOW2,     /* the magic differs, or the file is shorter than it */
+        IMAGE_NOT_QCOW2, /* the magic differs, or the file is shorter than it */
 };
 
 /*
@@ -40,9 +40,13 @@ enum image_error image_open(const char *path, struct image *image, int *error);
  * Take the locks of a qemu writer (bytes 100,101,103 and 201,203 shared; test 200,201,203
  * and 101,103), after an exclusive one on a byte of our own, so that of two
  * instars exactly one goes on.  All are OFD locks (fcntl(2)), gone with the
- * descriptor.
+ * descriptor.  A process forked while the image is open shares them: it must close
+ * image->fd.
  */
 enum image_error image_lock(struct image *image, int *error);
+
+/* Ask for image->size again.  0 or an errno. */
+int image_refresh_size(struct image *image);
 
 /* Compare the first four bytes with the qcow2 magic. */
 enum image_error image_check_magic(struct image *image, int *error);
