@@ -20,7 +20,8 @@ enum edit_outcome {
         EDIT_TIMEOUT,       /* no doorbell for 60 s; rolled back */
         EDIT_SIGNAL,        /* SIGINT, SIGTERM or SIGHUP; rolled back */
         EDIT_KVM_ERROR,     /* KVM failed: error */
-        EDIT_JOURNAL_ERROR, /* the journal could not be written: error; rolled back */
+        EDIT_SANDBOX_ERROR,   /* the sandbox could not be armed: error */
+        EDIT_JOURNAL_ERROR,   /* the journal could not be written: error; rolled back */
         EDIT_JOURNAL_PRESENT, /* a journal of an interrupted edit is there already */
         EDIT_ROLLBACK_FAILED, /* undo failed: the journal stays hot: error */
 };
@@ -28,7 +29,8 @@ enum edit_outcome {
 struct edit_request {
         struct image *image;           /* open, locked */
         const struct vm_program *program;
-        const struct abi_call *call;   /* file_size, memory_size, header_fingerprint: filled by edit_run */
+        const struct abi_call *call;   /* memory_size is filled in by edit_run(); file_size
+                                        * and header_fingerprint where they are 0 */
         const char *asked;             /* the command line for the journal */
         const char *journal_directory; /* --journal-dir, or NULL */
         uint64_t memory_limit;         /* bytes, multiple of 2 MiB */

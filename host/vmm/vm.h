@@ -65,7 +65,10 @@ uint8_t *vm_range(struct vm *vm, guest_addr_t address, uint64_t length);
  * -EINVAL if it is larger than the arena. */
 int vm_populate(struct vm *vm, uint64_t length);
 
-/* Run until the next doorbell, for at most `timeout_ms` milliseconds. */
+/*
+ * Run until the next doorbell, for at most `timeout_ms` milliseconds of processor time
+ * (to the next twentieth of a second).  From the thread that made the machine.
+ */
 enum vm_exit vm_run(struct vm *vm, uint32_t timeout_ms);
 
 /* Make a vm_run() that is under way, or the next one, return VM_EXIT_SIGNAL.

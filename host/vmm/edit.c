@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One edit: everything that allocates, opens or forks first; then the guest, try by
+ * try, until it ends or is ended; then commit or rollback, and the report.
+ */
+#include "host/vmm/edit.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/sandbox/sandbox.h"
+#include "host/vmm/doorbell.h"
+#include "host/vmm/signals.h"
+#include "host/vmm/transaction.h"
+#include "journal/journal.h"
+
+#define TRIES              3
+#define DOORBELL_LIMIT_MS  60000u
+
+struct run {
+        const struct edit_request *request;
+        struct edit_report *report;
+        struct journal_identity identity;
+        char *state_directory;
+        struct journal_place place;
+        bool placed;
+        struct journal_index *index;
+        struct journal *journal;
+        struct vm *vm;
+        struct transaction transaction;
+        struct doorbell doorbell;
+};
+
+static bool fail(struct run *run, enum edit_outcome outcome, int error)
+{
+        run->report->outcome = outcome;
+        run->report->error = error;
+        return false;
+}
+
+static void note_journal_path(struct run *run, const char *path)
+{
+        snprintf(run->report->journal_path, sizeof run->report->journal_path, "%s", path);
+}
+
+/* ---- preparation ---------------------------------------------------------------- */
+
+/* Where the journal goes; refuses if one is there already. */
+static bool find_place(struct run *run)
+{
+        const struct edit_request *request = run->request;
+        enum journal_presence presence;
+        char *found = NULL;
+        int error = journal_place_choose(request->image->fd, request->image->resolved_path,
+                                         request->journal_directory, run->state_directory,
+                                         &run->identity, &run->place);
+        if (error < 0)
+                return fail(run, EDIT_JOURNAL_ERROR, error);
+        run->placed = true;
+        error = journal_place_search(&run->place, request->image->resolved_path,
+                                     run->state_directory, &run->identity, &presence, &found);
+        if (error < 0)
+                return fail(run, EDIT_JOURNAL_ERROR, error);
+        if (presence == JOURNAL_PRESENT) {
+                note_journal_path(run, found);
+                free(found);
+                return fail(run, EDIT_JOURNAL_PRESENT, 0);
+        }
+        return true;
+}
+
+static bool prepare_journal(struct run *run)
+{
+        int error = journal_identify(run->request->image->fd, &run->identity);
+        if (!error)
+                error = journal_state_directory(&run->state_directory);
+        if (error < 0)
+                return fail(run, EDIT_JOURNAL_ERROR, error);
+        /* The index is a help, not a condition: its failure is a warning. */
+        if (journal_index_start(run->state_directory, &run->index) < 0) {
+                run->report->index_failed = true;
+                run->index = NULL;
+        }
+        if (!find_place(run))
+                return false;
+        error = journal_prepare(&run->place, &run->identity, run->request->asked,
+                                &run->journal);
+        if (error < 0)
+                return fail(run, EDIT_JOURNAL_ERROR, error);
+        note_journal_path(run, run->place.path);
+        return true;
+}
+
+/* From here on nothing can be opened, mapped or forked: the guest may run. */
+static bool arm_sandbox(struct run *run)
+{
+        struct sandbox_config config = {
+                .journal_directory_fd = run->place.directory_fd,
+                .file_size_limit = run->request->image->size + 2 * ABI_MAX_GROWTH,
+        };
+        int error = sandbox_arm(&config);
+        return error < 0 ? fail(run, EDIT_SANDBOX_ERROR, error) : true;
+}
+
+static bool prepare(struct run *run)
+{
+        const struct edit_request *request = run->request;
+        if (!prepare_journal(run))
+                return false;
+        int error = vm_create(request->memory_limit, &run->vm);
+        if (error < 0)
+                return fail(run, EDIT_KVM_ERROR, error);
+        error = transaction_create(&run->transaction, request->image, run->vm, run->journal,
+                                   run->index);
+        if (!error)
+                error = doorbell_create(&run->doorbell, run->vm, request->image,
+                                        &run->transaction);
+        if (error < 0)
+                return fail(run, EDIT_KVM_ERROR, error);
+        run->transaction.index_entry = (struct journal_index_entry){
+                .image_path = request->image->resolved_path,
+                .journal_path = run->place.path,
+                .identity = &run->identity,
+                .asked = request->asked,
+        };
+        signals_catch();
+        return arm_sandbox(run);
+}
+
+/* ---- one try ----------------------------------------------------------------------- */
+
+/* Load the guest and tell it what the image looks like now. */
+static enum run_status start_guest(struct run *run)
+{
+        const struct edit_request *request = run->request;
+        struct image *image = request->image;
+        uint8_t probe[ABI_PROBE_SIZE];
+        int error = image_refresh_size(image);
+        struct image_io io = image_io(image);
+        size_t length = image->size < sizeof probe ? (size_t)image->size : sizeof probe;
+        if (!error)
+                error = -io.read(io.context, 0, probe, length);
+        if (error) {
+                run->transaction.fault.error = -error;
+                return RUN_READ_ERROR;
+        }
+        error = vm_load(run->vm, request->program);
+        if (error < 0) {
+                run->transaction.fault.error = error;
+                return transaction_broken(&run->transaction, "guest program");
+        }
+        struct abi_call *call = vm_call(run->vm);
+        *call = *request->call;
+        call->memory_size = request->memory_limit;
+        /* What the caller has set is left alone: the tests' driver lies on purpose. */
+        if (!call->file_size)
+                call->file_size = image->size;
+        call->flags |= image->block_device ? ABI_CALL_BLOCK_DEVICE : 0;
+        if (!call->header_fingerprint)
+                call->header_fingerprint = journal_hash(probe, length);
+        doorbell_restart(&run->doorbell);
+        return RUN_OK;
+}
+
+/* What ended the guest, if it was not a doorbell. */
+static bool note_exit(struct run *run, enum vm_exit exit)
+{
+        struct edit_report *report = run->report;
+        const struct vm_diagnosis *diagnosis = vm_diagnose(run->vm);
+        if (diagnosis)
+                report->diagnosis = *diagnosis;
+        switch (exit) {
+        case VM_EXIT_TIMEOUT:
+                return fail(run, EDIT_TIMEOUT, 0);
+        case VM_EXIT_SIGNAL:
+                report->signal = signals_caught();
+                return fail(run, EDIT_SIGNAL, 0);
+        case VM_EXIT_SHUTDOWN:
+                return fail(run, EDIT_DIED, 0);
+        case VM_EXIT_FAILED:
+                return fail(run, EDIT_KVM_ERROR, report->diagnosis.error);
+        default:
+                snprintf(report->fault, sizeof report->fault, "exit %u",
+                         report->diagnosis.exit_reason);
+                return fail(run, EDIT_PROTOCOL, 0);
+        }
+}
+
+static void note_status(struct run *run, enum run_status status)
+{
+        static const enum edit_outcome outcomes[] = {
+                [RUN_OK] = EDIT_GUEST_RESULT,
+                [RUN_CHANGED] = EDIT_CHANGED,
+                [RUN_PROTOCOL] = EDIT_PROTOCOL,
+                [RUN_READ_ERROR] = EDIT_READ_ERROR,
+                [RUN_WRITE_ERROR] = EDIT_WRITE_ERROR,
+                [RUN_JOURNAL_ERROR] = EDIT_JOURNAL_ERROR,
+        };
+        fail(run, outcomes[status], run->transaction.fault.error);
+        if (status == RUN_PROTOCOL && run->transaction.fault.rule)
+                snprintf(run->report->fault, sizeof run->report->fault, "%s",
+                         run->transaction.fault.rule);
+}
+
+/* Run the guest to its end; the outcome is in the report. */
+static void run_guest(struct run *run)
+{
+        enum run_status status = start_guest(run);
+        while (!status && !run->doorbell.ended) {
+                enum vm_exit exit = vm_run(run->vm, DOORBELL_LIMIT_MS);
+                /* Behind the switch the edit is finished, whatever the user says now. */
+                if (exit == VM_EXIT_SIGNAL &&
+                    run->transaction.state == TRANSACTION_COMMITTED)
+                        continue;
+                if (exit != VM_EXIT_DOORBELL) {
+                        note_exit(run, exit);
+                        return;
+                }
+                status = doorbell_answer(&run->doorbell);
+        }
+        if (!status && run->doorbell.result.code == ABI_HEADER_CHANGED)
+                status = RUN_CHANGED;
+        note_status(run, status);
+}
+
+/* An outcome that stands for itself even where the image has its new content. */
+static void finish_try(struct run *run)
+{
+        run->report->committed = run->transaction.state == TRANSACTION_COMMITTED;
+        int error = transaction_end(&run->transaction);
+        if (error < 0)
+                fail(run, EDIT_ROLLBACK_FAILED, error);
+}
+
+static void try_until_settled(struct run *run)
+{
+        for (int i = 0; i < TRIES; i++) {
+                run_guest(run);
+                finish_try(run);
+                run->report->doorbells += run->doorbell.rings;
+                if (run->report->outcome != EDIT_CHANGED || run->report->committed)
+                        return;
+        }
+}
+
+/* ---- the whole ------------------------------------------------------------------------ */
+
+/* Unmapping is not allowed under the sandbox: the end of the process does it. */
+static void clean_up(struct run *run)
+{
+        if (sandbox_armed())
+                return;
+        doorbell_destroy(&run->doorbell);
+        transaction_destroy(&run->transaction);
+        journal_close(run->journal);
+        journal_index_stop(run->index);
+        if (run->placed)
+                journal_place_release(&run->place);
+        free(run->state_directory);
+        if (run->vm)
+                vm_destroy(run->vm);
+}
+
+void edit_run(const struct edit_request *request, struct edit_report *report)
+{
+        struct run run = {.request = request, .report = report};
+        memset(report, 0, sizeof *report);
+        if (prepare(&run)) {
+                try_until_settled(&run);
+                report->result = run.doorbell.result;
+                report->index_failed = report->index_failed || run.transaction.index_failed;
+        }
+        clean_up(&run);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest programs that this binary carries (cmake/GuestProgram.cmake). */
+#ifndef INSTAR_HOST_VMM_PROGRAMS_H
+#define INSTAR_HOST_VMM_PROGRAMS_H
+
+#include "host/vmm/vm.h"
+
+extern const struct vm_program guest_bitmap_program;
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* SIGINT, SIGTERM and SIGHUP end an edit in order; SIGXFSZ and SIGPIPE do not. */
+#ifndef INSTAR_HOST_VMM_SIGNALS_H
+#define INSTAR_HOST_VMM_SIGNALS_H
+
+/* Install the handlers.  Before the sandbox is armed. */
+void signals_catch(void);
+
+/* The signal that came first; 0 if none did. */
+int signals_caught(void);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's half of a transaction: what the guest declares is compared with the
+ * image and journaled, what it applies is what was journaled, and the end is commit or
+ * rollback.
+ *
+ *     IDLE --begin--> OPEN --apply of the switch--> COMMITTED --begin--> OPEN ...
+ *                      |
+ *                      +--rollback--> IDLE
+ *
+ * OPEN: every change has an undo record that is durable before the image changes
+ * (invariant 1).  COMMITTED: the journal says DONE; changes are releases, which are
+ * never undone.
+ */
+#ifndef INSTAR_HOST_VMM_TRANSACTION_H
+#define INSTAR_HOST_VMM_TRANSACTION_H
+
+#include "host/image/image.h"
+#include "host/vmm/pending.h"
+#include "host/vmm/status.h"
+#include "host/vmm/vm.h"
+#include "journal/journal.h"
+
+enum transaction_state { TRANSACTION_IDLE, TRANSACTION_OPEN, TRANSACTION_COMMITTED };
+
+struct transaction {
+        struct image *image;
+        struct image_io io;
+        struct vm *vm;
+        struct journal *journal;
+        struct journal_index *index;
+        struct journal_index_entry index_entry;
+
+        enum transaction_state state;
+        struct pending pending;
+        uint8_t *buffer; /* TRANSACTION_BUFFER bytes, for old and new contents */
+        uint8_t *copy;   /* as many, for what comes from the guest */
+        uint64_t old_size;
+        uint64_t final_size;
+        bool resized;      /* the file has its final size */
+        bool unclosed;     /* undo records wait for their closing record */
+        bool indexed;      /* an entry was sent */
+        bool index_waited; /* and its answer awaited */
+        bool index_failed;
+        uint32_t switch_step;   /* of the declared switch; 0: none, or it is applied */
+        uint32_t declared_step; /* of the last declaration */
+        uint32_t applied_step;  /* of the last full apply */
+        uint32_t count;         /* transactions of this run */
+        struct run_fault fault;
+};
+
+#define TRANSACTION_BUFFER ((size_t)1 << 20)
+
+/* Allocate everything.  Before the sandbox is armed.  0 or a negative errno. */
+int transaction_create(struct transaction *transaction, struct image *image,
+                       struct vm *vm, struct journal *journal,
+                       struct journal_index *index);
+void transaction_destroy(struct transaction *transaction);
+
+/* The requests of abi.h, already copied out of shared memory. */
+enum run_status transaction_begin(struct transaction *transaction,
+                                  const struct abi_request *request);
+enum run_status transaction_assert(struct transaction *transaction,
+                                   const struct abi_request *request);
+enum run_status transaction_declare(struct transaction *transaction,
+                                    const struct abi_request *request);
+enum run_status transaction_apply(struct transaction *transaction,
+                                  const struct abi_request *request);
+
+/* Nothing is half done: either no transaction was begun, or the last is committed
+ * and nothing waits. */
+bool transaction_is_complete(const struct transaction *transaction);
+
+/*
+ * The end: an open transaction is rolled back, a committed one is complete.  Removes the
+ * journal.  0, or a negative errno where the rollback failed and the journal
+ * stays hot.
+ */
+int transaction_end(struct transaction *transaction);
+
+/* Note a broken rule; returns RUN_PROTOCOL. */
+enum run_status transaction_broken(struct transaction *transaction, const char *rule);
+
+/* Declarations (declare.c) */
+enum run_status declare_overwrite(struct transaction *transaction,
+                                  const struct abi_request *request);
+enum run_status declare_fresh(struct transaction *transaction,
+                              const struct abi_request *request);
+
+#endif
