@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `instar bitmap`: parse, refuse, open, lock, look at the magic, edit, report.
+ *
+ * Whatever happens, stdout gets either the whole envelope of --output json or nothing,
+ * and the first line on stderr is the message.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/bitmap.h"
+#include "host/cli/bitmap_options.h"
+#include "host/cli/bitmap_refuse.h"
+#include "host/cli/bitmap_report.h"
+#include "host/cli/exit_code.h"
+#include "host/cli/program.h"
+#include "host/cli/quote.h"
+#include "host/vmm/programs.h"
+
+static const char command[] = "instar bitmap";
+
+/* One message on stderr. */
+static int refuse(enum message message, const struct message_values *values)
+{
+        struct text err;
+
+        text_start(&err);
+        message_append(&err, command, message, values);
+        text_write(&err, STDERR_FILENO);
+        return EXIT_REFUSED;
+}
+
+/* A file that may be read but not written deserves clearer words than "denied". */
+static enum message explain_open(enum message message, const char *path)
+{
+        if (message == MESSAGE_OPEN_DENIED &&
+            faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
+                return MESSAGE_OPEN_READ_ONLY_FILE;
+        return message;
+}
+
+/* Open and lock the image and look at its magic.  On failure it is closed again. */
+static enum message prepare_image(const char *path, struct image *image, int *error)
+{
+        enum image_error result = image_open(path, image, error);
+
+        if (result)
+                return explain_open(message_of_image(result, *error), path);
+        result = image_lock(image, error);
+        if (!result)
+                result = image_check_magic(image, error);
+        if (result)
+                image_close(image);
+        return message_of_image(result, *error);
+}
+
+/* --journal-dir, else INSTAR_JOURNAL_DIR, else NULL. */
+static const char *journal_directory(const struct bitmap_options *options)
+{
+        const char *variable = getenv("INSTAR_JOURNAL_DIR");
+
+        if (options->journal_directory)
+                return options->journal_directory;
+        return variable && *variable ? variable : NULL;
+}
+
+static bool debug_wanted(void)
+{
+        const char *variable = getenv("INSTAR_DEBUG");
+
+        return variable && strcmp(variable, "1") == 0;
+}
+
+/* Write both texts.  A full disk behind stdout is an error even after the edit. */
+static int deliver(const struct text *out, const struct text *err, int exit_code)
+{
+        struct message_values values = {.error = text_write(out, STDOUT_FILENO)};
+
+        if (values.error)
+                exit_code = refuse(MESSAGE_OUTPUT_FAILED, &values);
+        text_write(err, STDERR_FILENO);
+        return exit_code;
+}
+
+static int edit(const struct bitmap_options *options, const struct abi_call *call,
+                struct image *image, const char *asked)
+{
+        struct edit_request request = {
+            .image = image,
+            .program = &guest_bitmap_program,
+            .call = call,
+            .asked = asked,
+            .journal_directory = journal_directory(options),
+            .memory_limit = options->memory_limit,
+        };
+        struct edit_report report = {0};
+        struct text out;
+        struct text err;
+        bool debug = debug_wanted();
+        int exit_code;
+
+        text_start(&out);
+        text_start(&err);
+        edit_run(&request, &report);
+        exit_code = bitmap_report(options, &report, debug, &out, &err);
+        return deliver(&out, &err, exit_code);
+}
+
+static int run(const struct bitmap_options *options, int argc, char **argv)
+{
+        struct message_values values = {.path = options->filename};
+        struct abi_call call;
+        struct image image;
+        char *asked;
+        enum message message = bitmap_refuse(options, &call, &values);
+        int exit_code;
+
+        if (message)
+                return refuse(message, &values);
+        message = prepare_image(options->filename, &image, &values.error);
+        if (message)
+                return refuse(message, &values);
+        asked = quote_command(argc, argv);
+        exit_code = asked ? edit(options, &call, &image, asked)
+                          : refuse(MESSAGE_OUT_OF_MEMORY, &values);
+        free(asked);
+        image_close(&image);
+        return exit_code;
+}
+
+int bitmap_command(int argc, char **argv)
+{
+        struct bitmap_options options;
+        struct option_error error;
+
+        switch (bitmap_parse(argc, argv, &options, &error)) {
+        case BITMAP_HELP:
+                return program_print(command, bitmap_help);
+        case BITMAP_VERSION:
+                return program_print(command, "instar bitmap " INSTAR_VERSION "\n");
+        case BITMAP_REJECTED:
+                return program_reject(command, &error);
+        case BITMAP_RUN:
+                break;
+        }
+        return run(&options, argc, argv);
+}

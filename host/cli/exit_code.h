@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Exit codes, the same in every subcommand (see --help). */
+#ifndef INSTAR_HOST_CLI_EXIT_CODE_H
+#define INSTAR_HOST_CLI_EXIT_CODE_H
+
+enum exit_code {
+        EXIT_DONE = 0,
+        EXIT_REFUSED = 1,       /* or failed */
+        EXIT_COMMAND_LINE = 2,  /* what the option parser rejects */
+        EXIT_SIGNAL_BASE = 128, /* plus the signal's number */
+};
+
+#endif

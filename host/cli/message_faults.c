@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* Words for the fault enums of guest/abi.h, each what {fault} stands for. */
+#include "host/cli/messages.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const header_faults[] = {
+    [ABI_HEADER_SHORT] = "the file ends inside the header",
+    [ABI_HEADER_VERSION] = "the version is neither 2 nor 3",
+    [ABI_HEADER_CLUSTER_BITS] = "the cluster size is not between 512 bytes and 2 MiB",
+    [ABI_HEADER_LENGTH] = "the header's length is impossible",
+    [ABI_HEADER_BACKING] =
+        "the backing file's name is too long or outside the header cluster",
+    [ABI_HEADER_REFTABLE] =
+        "the refcount table is unaligned, empty, too large or outside the "
+        "file",
+    [ABI_HEADER_L1] = "the L1 table is unaligned, too large or outside the file",
+    [ABI_HEADER_SNAPSHOTS] = "the snapshot table is unaligned or outside the file",
+    [ABI_HEADER_SIZE] = "the virtual size is out of range",
+    [ABI_HEADER_REFCOUNT_ORDER] = "the refcount width is out of range",
+};
+
+static const char *const extension_faults[] = {
+    [ABI_EXTENSION_OVERRUN] = "it runs past the end of the extension area",
+    [ABI_EXTENSION_LENGTH] = "a bitmaps extension must be 24 bytes long",
+    [ABI_EXTENSION_DUPLICATE] = "there is a second bitmaps extension",
+    [ABI_EXTENSION_RESERVED] = "its reserved field is not zero",
+    [ABI_EXTENSION_NO_BITMAPS] = "it announces no bitmaps",
+    [ABI_EXTENSION_TOO_MANY] = "it announces more than 65535 bitmaps",
+    [ABI_EXTENSION_DIRECTORY] =
+        "the directory's offset is zero, unaligned or outside the file",
+    [ABI_EXTENSION_DIRECTORY_SIZE] =
+        "the directory's size is zero or above 67107840 bytes",
+};
+
+static const char *const directory_faults[] = {
+    [ABI_DIRECTORY_TRUNCATED] = "the entry runs past the directory's end",
+    [ABI_DIRECTORY_COUNT] = "the number of entries is not the announced one",
+    [ABI_DIRECTORY_TABLE_OFFSET] =
+        "the table's offset is zero, unaligned or outside the file",
+    [ABI_DIRECTORY_TABLE_SIZE] = "the table's size does not fit the bitmap",
+    [ABI_DIRECTORY_FLAGS] = "unknown flags are set",
+    [ABI_DIRECTORY_TYPE] = "the type is not 1 (dirty tracking)",
+    [ABI_DIRECTORY_GRANULARITY] = "the granularity is out of range",
+    [ABI_DIRECTORY_NAME_SIZE] = "the name is empty or longer than 1023 bytes",
+    [ABI_DIRECTORY_DUPLICATE_NAME] = "another entry has the same name",
+    [ABI_DIRECTORY_PADDING] = "the padding is not zero",
+};
+
+static const char *const refcount_faults[] = {
+    [ABI_REFCOUNT_TAIL] = "it lies at or behind the end of the file and must have none",
+    [ABI_REFCOUNT_BLOCK] = "its refcount block is unaligned or outside the file",
+    [ABI_REFCOUNT_SHARED] = "it is to be written in place and must have refcount 1",
+    [ABI_REFCOUNT_OVERLAP] =
+        "it is to be written in place, but is also header, L1 table, "
+        "refcount structure or snapshot table",
+    [ABI_REFCOUNT_IN_USE] = "it has refcount 0, holds data, and may be in use",
+};
+
+static const char *pick(const char *const *faults, size_t count, uint64_t fault)
+{
+        return fault < count && faults[fault] ? faults[fault] : "unknown fault";
+}
+
+const char *message_fault(enum abi_code kind, uint64_t fault)
+{
+        switch (kind) {
+        case ABI_BAD_HEADER:
+                return pick(header_faults, COUNT(header_faults), fault);
+        case ABI_BAD_EXTENSION:
+                return pick(extension_faults, COUNT(extension_faults), fault);
+        case ABI_BAD_DIRECTORY:
+                return pick(directory_faults, COUNT(directory_faults), fault);
+        case ABI_BAD_REFCOUNTS:
+                return pick(refcount_faults, COUNT(refcount_faults), fault);
+        default:
+                return pick(NULL, 0, fault);
+        }
+}

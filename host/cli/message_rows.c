@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of messages.  Rows that the specification has are verbatim; the others say
+ * what is wrong, where, whether it can be repaired, and with what.
+ *
+ * A hint names only what works: `qemu-img check -r all` for refcounts, the dirty bit and
+ * the corrupt bit, nothing where qemu refuses such an image too.
+ */
+#include "host/cli/messages.h"
+
+#define NOT_REPAIRABLE                                                                   \
+        "nothing was written; qemu-img cannot repair this either: keep the image and "   \
+        "go "                                                                            \
+        "back to a backup copy"
+#define REPAIR_FIRST "nothing was written; repair it first: qemu-img check -r all IMAGE"
+
+static const struct message_row rows[MESSAGE_COUNT] = {
+    [MESSAGE_OPTION_UNKNOWN] = {"unrecognized option '{argument}'", 0},
+    [MESSAGE_OPTION_AMBIGUOUS] = {"option '{argument}' is ambiguous: {candidates}", 0},
+    [MESSAGE_OPTION_NEEDS_ARGUMENT] = {"option '{argument}' requires an argument", 0},
+    [MESSAGE_OPTION_TAKES_NO_ARGUMENT] = {"option '{argument}' does not take an argument",
+                                          0},
+    [MESSAGE_OUTPUT_FORMAT] =
+        {"invalid argument '{argument}' for --output: use human or json", 0},
+    [MESSAGE_MEMORY_LIMIT] =
+        {"invalid argument '{argument}' for --memory-limit: use a size from 4M to 16G",
+         0},
+    [MESSAGE_JOURNAL_DIRECTORY] =
+        {"invalid argument '' for --journal-dir: name a directory", 0},
+    [MESSAGE_NO_POSITIONALS] = {"missing arguments FILENAME and BITMAP", 0},
+    [MESSAGE_NO_BITMAP_NAME] = {"missing argument BITMAP after '{argument}'", 0},
+    [MESSAGE_EXTRA_POSITIONAL] = {"unexpected argument '{argument}'", 0},
+    [MESSAGE_NO_SUBCOMMAND] = {"missing subcommand", 0},
+    [MESSAGE_UNKNOWN_SUBCOMMAND] = {"unknown subcommand '{argument}'", 0},
+
+    [MESSAGE_OBJECT] = {"--object is not yet supported", 0},
+    [MESSAGE_IMAGE_OPTS] = {"--image-opts is not yet supported", 0},
+    [MESSAGE_CROSS_FILE] = {"cross-file merge (-b/-F) is not yet supported", 0},
+    [MESSAGE_NO_ACTION] = {"Need at least one of --add, --remove, --clear, --enable, "
+                           "--disable, or --merge",
+                           0},
+    [MESSAGE_GRANULARITY_WITHOUT_ADD] = {"granularity only supported with --add", 0},
+    [MESSAGE_TOO_MANY_ACTIONS] = {"too many actions (max 8)", 0},
+    [MESSAGE_MERGE_MIXED] =
+        {"mixing --merge with other actions in one invocation is not supported",
+         "run the merge in an invocation of its own"},
+    [MESSAGE_TOO_MANY_SOURCES] = {"too many --merge sources (max 8)",
+                                  "merge the rest in another invocation"},
+    [MESSAGE_GRANULARITY] = {"granularity must be a power of two between 512 and 2G", 0},
+    [MESSAGE_TARGET_LENGTH] = {"invalid bitmap name length",
+                               "a bitmap name has 1 to 1023 bytes"},
+    [MESSAGE_SOURCE_LENGTH] = {"invalid merge source name length",
+                               "a bitmap name has 1 to 1023 bytes"},
+    [MESSAGE_NAMES_POOL] = {"merge source names exceed the pool budget",
+                            "the names of all sources may have 2048 bytes together; "
+                            "merge in several invocations"},
+    [MESSAGE_FORMAT] = {"unsupported format '{argument}': only qcow2 is supported", 0},
+
+    [MESSAGE_OPEN_FAILED] = {"cannot open '{path}': {error}", 0},
+    [MESSAGE_OPEN_DENIED] =
+        {"cannot open '{path}' for reading and writing: {error}",
+         "check the permissions of the file and of the directories on "
+         "the way to it"},
+    [MESSAGE_OPEN_READ_ONLY_FILE] = {"cannot open '{path}' for writing: the file is "
+                                     "read-only for this user",
+                                     "give this user permission to write to the image"},
+    [MESSAGE_OPEN_READ_ONLY_FILE_SYSTEM] = {"cannot open '{path}' for writing: {error}",
+                                            "the file system or the block device is "
+                                            "read-only: make it writable, or copy the "
+                                            "image"},
+    [MESSAGE_OPEN_IMMUTABLE] =
+        {"cannot open '{path}' for writing: {error}",
+         "the file may carry the immutable or append-only attribute: "
+         "see lsattr and chattr"},
+    [MESSAGE_DIRECTORY] = {"cannot use '{path}': it is a directory", 0},
+    [MESSAGE_NOT_A_FILE] =
+        {"cannot use '{path}': it is neither a regular file nor a block "
+         "device",
+         0},
+    [MESSAGE_LOCKED] = {"Failed to get \"write\" lock\n"
+                        "Is another process using the image [{path}]?",
+                        0},
+    [MESSAGE_NO_OFD_LOCKS] =
+        {"cannot lock '{path}': this file system has no OFD locks: {error}",
+         "without them a running virtual machine could not be kept away: move the image "
+         "to a "
+         "file system that has them"},
+
+    [MESSAGE_NOT_QCOW2] = {"not a qcow2 image", 0},
+    [MESSAGE_QCOW2_V2] = {"cannot store dirty bitmaps in a qcow2 v2 image",
+                          "upgrade the image first: qemu-img amend -o compat=1.1 IMAGE"},
+    [MESSAGE_BAD_HEADER] = {"the image header could not be parsed",
+                            "{fault}; value {hex1}; nothing was written"},
+    [MESSAGE_HEADER_CHANGED] =
+        {"the image's header changed between the host's pre-probe and the guest's read, "
+         "or a "
+         "guest write failed; retry, or run `instar check` if the image may be corrupt",
+         0},
+    [MESSAGE_NOT_FOUND] = {"bitmap not found",
+                           "qemu-img info IMAGE lists the bitmaps of an image"},
+    [MESSAGE_EXISTS] = {"bitmap already exists", 0},
+    [MESSAGE_IN_USE] = {"bitmap is in use / inconsistent (only --remove is allowed)",
+                        "it missed writes, as after a crash of a virtual machine, and "
+                        "cannot be made exact "
+                        "again: remove it, add a new one and make a full backup"},
+    [MESSAGE_NAME_TOO_LONG] = {"bitmap name is too long", 0},
+    [MESSAGE_GRANULARITY_RANGE] =
+        {"granularity is out of range (must be a power of two between 512 and 2G)", 0},
+    [MESSAGE_TOO_MANY_BITMAPS] =
+        {"too many bitmaps in the image",
+         "an image holds at most 65535 bitmaps in a directory of "
+         "67107840 bytes"},
+    [MESSAGE_NO_SPACE] =
+        {"no free clusters to allocate the bitmap",
+         "the block device is full, or the header cluster has no room for "
+         "the bitmaps record"},
+    [MESSAGE_WRITE_ERROR] =
+        {"I/O error writing the image",
+         "{error}; what had been written was undone, the image is as it "
+         "was"},
+    [MESSAGE_READ_ERROR] = {"I/O error reading the image",
+                            "{error}; the image is as it was"},
+    [MESSAGE_TOO_LARGE] = {"the image is too large for the bitmap scratch buffer",
+                           "a bitmap takes at most 512 MiB: use a larger granularity "
+                           "(-g); or give the guest "
+                           "more memory (--memory-limit)"},
+    [MESSAGE_OVERFLOW] =
+        {"internal size or offset computation overflowed (host or guest bug)",
+         "nothing was written; please report this, with the output of INSTAR_DEBUG=1"},
+    [MESSAGE_SOURCE_NOT_FOUND] = {"merge source bitmap not found",
+                                  "the image has no bitmap '{argument}'"},
+    [MESSAGE_BAD_ACTION] = {"unsupported bitmap action", 0},
+    [MESSAGE_REFCOUNT_WIDTH] =
+        {"unsupported refcount width (only 16-bit refcounts are supported)",
+         "this image has refcounts of {number0} bits"},
+    [MESSAGE_GRANULARITY_MISMATCH] = {"bitmaps have incompatible granularity for merge",
+                                      0},
+
+    [MESSAGE_DIRTY] =
+        {"the image was not closed cleanly (dirty bit): its refcounts may be "
+         "wrong",
+         REPAIR_FIRST},
+    [MESSAGE_CORRUPT] = {"the image is marked as corrupt (corrupt bit)", REPAIR_FIRST},
+    [MESSAGE_UNKNOWN_INCOMPATIBLE] =
+        {"the image uses unknown incompatible features (bits {hex0} of the header)",
+         "nothing was written; a newer program made this image: edit it with that "
+         "program"},
+    [MESSAGE_BAD_EXTENSION] =
+        {"malformed header extension of type {hex1} at offset {hex0}: {fault}",
+         NOT_REPAIRABLE},
+    [MESSAGE_BAD_DIRECTORY] =
+        {"malformed bitmap directory at offset {hex0}, entry {number1}: {fault}",
+         NOT_REPAIRABLE},
+    [MESSAGE_BAD_TABLE] =
+        {"malformed table of bitmap '{argument}' at offset {hex0}: entry {number1} is "
+         "{hex2}",
+         "nothing was written; the bitmap's bits cannot be trusted; if a copy was cut "
+         "short, "
+         "copy again"},
+    [MESSAGE_BAD_REFCOUNTS] = {"damaged refcounts: the cluster at offset {hex0} has "
+                               "refcount {number1}: {fault}",
+                               "nothing was written; see the damage with qemu-img check "
+                               "IMAGE and repair it, on a "
+                               "copy first, with qemu-img check -r all IMAGE"},
+    [MESSAGE_NO_AUTOCLEAR_EXTENSION] =
+        {"the header says that its bitmaps are valid (autoclear bit 0), but the bitmaps "
+         "extension is missing",
+         "nothing was written; a write by qemu, qemu-img check -r too, would mark the "
+         "image "
+         "corrupt for good: copy the disk with qemu-img convert"},
+
+    [MESSAGE_PROTOCOL] =
+        {"the guest program broke the protocol and was ended; the image is "
+         "as it was",
+         "the image may be made to attack instar, or this is a bug: "
+         "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_DIED] = {"the guest program died; the image is as it was",
+                      "the image may be made to attack instar, or this is a bug: "
+                      "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_TIMEOUT] =
+        {"the guest program gave no sign for 60 seconds and was ended; the "
+         "image is as it was",
+         "on a machine under heavy load try again; else this is a bug: "
+         "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_SIGNAL] = {"interrupted by {signal}; the image is as it was", 0},
+    [MESSAGE_KVM_MISSING] =
+        {"KVM is not available: /dev/kvm: {error}",
+         "load the module (modprobe kvm_intel or kvm_amd) and turn on virtualisation in "
+         "the "
+         "firmware, in a virtual machine nested virtualisation, in a container pass the "
+         "device on"},
+    [MESSAGE_KVM_DENIED] = {"KVM is not available: /dev/kvm: {error}",
+                            "/dev/kvm is for root and the group kvm: add the user to it "
+                            "(usermod -aG kvm USER) "
+                            "and log in again"},
+    [MESSAGE_KVM_BUSY] =
+        {"KVM is not available: {error}",
+         "another hypervisor on this machine may be using the processor's "
+         "virtualisation"},
+    [MESSAGE_KVM_ERROR] = {"KVM failed: {error}; the image is as it was",
+                           "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_SANDBOX] =
+        {"the sandbox could not be armed: {error}; the image was not touched",
+         "no guest is run without it: the kernel needs seccomp filters "
+         "(CONFIG_SECCOMP_FILTER)"},
+    [MESSAGE_JOURNAL_ERROR] =
+        {"cannot write the undo journal {journal}: {error}; the image is as it was",
+         "--journal-dir DIR puts the journal into DIR, which must exist"},
+    [MESSAGE_JOURNAL_TMPFS] =
+        {"the undo journal {journal} would lie on a tmpfs, which a power loss empties",
+         "nothing was written; --journal-dir DIR puts the journal on a disk"},
+    [MESSAGE_JOURNAL_NOWHERE] = {"no place for the undo journal: it cannot lie beside "
+                                 "the image, and there is no state "
+                                 "directory",
+                                 "nothing was written; name a directory with "
+                                 "--journal-dir or INSTAR_STATE_DIR, or "
+                                 "set HOME"},
+    [MESSAGE_JOURNAL_NOT_PRIVATE] = {"no place for the undo journal: the state directory "
+                                     "must belong to this user and be "
+                                     "closed to others",
+                                     "nothing was written; chmod 0700 the directory, or "
+                                     "name another with --journal-dir or "
+                                     "INSTAR_STATE_DIR"},
+    [MESSAGE_JOURNAL_PRESENT] =
+        {"an interrupted edit of this image left its undo journal: {journal}",
+         "nothing was written; this version cannot recover it: keep the image and the "
+         "journal as they are"},
+    [MESSAGE_ROLLBACK_FAILED] =
+        {"the edit failed and undoing it failed too: {error}; the undo journal is kept: "
+         "{journal}",
+         "do not write to the image; keep it and the journal together until the edit is "
+         "recovered"},
+    [MESSAGE_OUT_OF_MEMORY] = {"out of memory; nothing was written", 0},
+    [MESSAGE_PRINT_FAILED] = {"cannot write to standard output: {error}", 0},
+
+    [MESSAGE_OUTPUT_FAILED] = {"cannot write to standard output: {error}",
+                               "the edit itself was done"},
+    [MESSAGE_RESULT_UNKNOWN] =
+        {"the edit was done, but the guest program ended before it "
+         "told the result",
+         "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_WARNING_LEAKED] =
+        {"warning: {clusters} left leaked because it could not be proved that nothing "
+         "else "
+         "uses them",
+         "the edit was done; qemu-img check IMAGE shows leaked clusters and damage"},
+    [MESSAGE_WARNING_UNFINISHED] =
+        {"warning: the edit was done, but the clusters that it replaced may be left "
+         "leaked",
+         "qemu-img check IMAGE shows leaked clusters; INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_WARNING_JOURNAL_KEPT] = {"warning: the edit was done, but its undo journal "
+                                      "could not be ended ({error}) and "
+                                      "is still there: {journal}",
+                                      "the image is whole; further edits of it are "
+                                      "refused until the journal is dealt with"},
+    [MESSAGE_WARNING_INDEX] =
+        {"warning: the index of interrupted edits could not be written",
+         "the undo journal does not depend on it; INSTAR_STATE_DIR says where the index "
+         "lives, INSTAR_STATE_DIR=none turns it off"},
+};
+
+const struct message_row *message_row(enum message message)
+{
+        return &rows[message];
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/bitmap.h"
+#include "host/cli/exit_code.h"
+#include "host/cli/program.h"
+
+struct subcommand {
+        const char *name;
+        const char *summary;
+        int (*run)(int argc, char **argv); /* argv[0] is the name */
+};
+
+static int help_command(int argc, char **argv);
+
+static const struct subcommand subcommands[] = {
+    {"bitmap",
+     "create, delete, clear, enable, disable and merge persistent dirty bitmaps",
+     bitmap_command},
+    {"help", "print this help, or that of a subcommand", help_command},
+};
+
+#define SUBCOMMAND_COUNT (sizeof subcommands / sizeof subcommands[0])
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+        for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+                if (strcmp(subcommands[i].name, name) == 0)
+                        return &subcommands[i];
+        return NULL;
+}
+
+static void append_usage(struct text *text)
+{
+        text_string(text, "Usage: instar SUBCOMMAND [OPTION]... [ARGUMENT]...\n"
+                          "       instar --help | --version\n"
+                          "\n"
+                          "Edit qcow2 images so that no crash leaves them half-edited.\n"
+                          "\n"
+                          "Subcommands:\n");
+        for (size_t i = 0; i < SUBCOMMAND_COUNT; i++) {
+                text_string(text, "  ");
+                text_string(text, subcommands[i].name);
+                text_bytes(text, "            ", 12 - strlen(subcommands[i].name));
+                text_string(text, subcommands[i].summary);
+                text_string(text, "\n");
+        }
+        text_string(text,
+                    "\n"
+                    "Exit codes:\n"
+                    "  0      done\n"
+                    "  1      refused or failed: the first line on stderr says why\n"
+                    "  2      the command line could not be parsed\n"
+                    "  128+n  interrupted by signal n\n"
+                    "\n"
+                    "'instar SUBCOMMAND --help' tells more.\n");
+}
+
+int program_print(const char *command, const char *string)
+{
+        struct text out;
+        struct text err;
+        struct message_values values = {0};
+
+        text_start(&out);
+        text_start(&err);
+        text_string(&out, string);
+        values.error = text_write(&out, STDOUT_FILENO);
+        if (!values.error)
+                return EXIT_DONE;
+        message_append(&err, command, MESSAGE_PRINT_FAILED, &values);
+        text_write(&err, STDERR_FILENO);
+        return EXIT_REFUSED;
+}
+
+static int print_usage(void)
+{
+        struct text usage;
+
+        text_start(&usage);
+        append_usage(&usage);
+        text_bytes(&usage, "", 1);
+        return program_print("instar", usage.bytes);
+}
+
+int program_reject(const char *command, const struct option_error *error)
+{
+        struct text err;
+        struct message_values values = {.argument = error->argument,
+                                        .candidates = error->candidates};
+
+        text_start(&err);
+        message_append(&err, command, error->message, &values);
+        text_string(&err, "Try '");
+        text_string(&err, command);
+        text_string(&err, " --help' for more information.\n");
+        text_write(&err, STDERR_FILENO);
+        return EXIT_COMMAND_LINE;
+}
+
+static int reject(enum message message, const char *argument)
+{
+        struct option_error error = {.message = message, .argument = argument};
+
+        return program_reject("instar", &error);
+}
+
+/* No subcommand: the message, then what there is to choose from. */
+static int reject_nothing(void)
+{
+        struct text err;
+        struct message_values none = {0};
+
+        text_start(&err);
+        message_append(&err, "instar", MESSAGE_NO_SUBCOMMAND, &none);
+        append_usage(&err);
+        text_write(&err, STDERR_FILENO);
+        return EXIT_COMMAND_LINE;
+}
+
+/* `instar help [SUBCOMMAND]` */
+static int help_command(int argc, char **argv)
+{
+        char help_option[] = "--help";
+        const struct subcommand *subcommand;
+
+        if (argc > 2)
+                return reject(MESSAGE_EXTRA_POSITIONAL, argv[2]);
+        if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+                return print_usage();
+        subcommand = find_subcommand(argv[1]);
+        if (!subcommand)
+                return reject(MESSAGE_UNKNOWN_SUBCOMMAND, argv[1]);
+        return subcommand->run(2, (char *[]){argv[1], help_option, NULL});
+}
+
+/* True for the whole option or an abbreviation of it. */
+static bool is_option(const char *argument, const char *option)
+{
+        size_t length = strlen(argument);
+
+        return length > 2 && strncmp(argument, option, length) == 0;
+}
+
+int program_run(int argc, char **argv)
+{
+        const struct subcommand *subcommand;
+
+        if (argc < 2)
+                return reject_nothing();
+        if (strcmp(argv[1], "-h") == 0 || is_option(argv[1], "--help"))
+                return print_usage();
+        if (strcmp(argv[1], "-V") == 0 || is_option(argv[1], "--version"))
+                return program_print("instar", "instar " INSTAR_VERSION "\n");
+        if (argv[1][0] == '-' && argv[1][1] != '\0')
+                return reject(MESSAGE_OPTION_UNKNOWN, argv[1]);
+        subcommand = find_subcommand(argv[1]);
+        if (!subcommand)
+                return reject(MESSAGE_UNKNOWN_SUBCOMMAND, argv[1]);
+        return subcommand->run(argc - 1, argv + 1);
+}
