@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+#
+# Flags of everything that runs as a Linux process.  Included after the guest
+# programs were defined, so that none of this reaches them.
+include_directories(${PROJECT_SOURCE_DIR})
+add_compile_options("$<$<COMPILE_LANGUAGE:C>:${INSTAR_WARNINGS}>")
+# The same as a plain `#define _GNU_SOURCE`, so that a file may also have that.
+add_compile_definitions(_GNU_SOURCE= INSTAR_VERSION="${PROJECT_VERSION}")
+
+if(INSTAR_SANITIZE)
+  message(STATUS
+    "INSTAR_SANITIZE: the program is linked dynamically, without its seccomp filter, "
+    "Landlock rules and resource limits; do not install it")
+  add_compile_definitions(INSTAR_SANITIZE=1)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+                      -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+else()
+  add_compile_options(-fno-pie -fstack-protector-strong -ffunction-sections -fdata-sections)
+  add_compile_options("$<$<AND:$<COMPILE_LANGUAGE:C>,$<NOT:$<CONFIG:Debug>>>:-D_FORTIFY_SOURCE=2>")
+  # clang calls -no-pie unused where -static is given too.
+  add_link_options("$<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument>")
+  add_link_options(-no-pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+endif()
