@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "scratch.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal/format.h"
+
+void scratch_create(struct scratch *scratch)
+{
+        char template[] = "journal-test-XXXXXX";
+        char *resolved;
+
+        resolved = mkdtemp(template);
+        assert(resolved);
+        resolved = realpath(template, NULL);
+        assert(resolved && strlen(resolved) < sizeof scratch->path);
+        strcpy(scratch->path, resolved);
+        free(resolved);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind,
+                      struct FTW *walk)
+{
+        (void)status;
+        (void)kind;
+        (void)walk;
+        return remove(path);
+}
+
+void scratch_remove(struct scratch *scratch)
+{
+        int error = nftw(scratch->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+
+        assert(error == 0);
+        (void)error;
+}
+
+const char *scratch_path(const struct scratch *scratch, const char *name)
+{
+        static char paths[8][8192];
+        static unsigned int next;
+        char *path = paths[next++ % 8];
+
+        snprintf(path, sizeof paths[0], "%s/%s", scratch->path, name);
+        return path;
+}
+
+int scratch_file(const struct scratch *scratch, const char *name, uint64_t size)
+{
+        int fd = open(scratch_path(scratch, name), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                      0600);
+        int error;
+
+        assert(fd >= 0);
+        error = ftruncate(fd, (off_t)size);
+        assert(error == 0);
+        (void)error;
+        return fd;
+}
+
+void scratch_place(const struct scratch *scratch, const char *name,
+                   struct journal_place *place)
+{
+        memset(place, 0, sizeof *place);
+        place->directory_fd = open(scratch->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert(place->directory_fd >= 0);
+        assert(strlen(name) < sizeof place->name);
+        strcpy(place->name, name);
+        place->path = strdup(scratch_path(scratch, name));
+}
+
+struct journal *scratch_journal(const struct journal_place *place, const char *asked)
+{
+        struct journal_identity identity = {.kind = JOURNAL_IDENTITY_INODE, .length = 20};
+        struct journal *journal;
+        int error;
+
+        memset(identity.bytes, 0x5a, identity.length);
+        error = journal_prepare(place, &identity, asked, &journal);
+        assert(error == 0);
+        (void)error;
+        return journal;
+}
+
+int scratch_open(const struct journal_place *place)
+{
+        return openat(place->directory_fd, place->name, O_RDWR | O_CLOEXEC);
+}
