@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The layers that sandbox_arm() puts on; 0 or a negative errno each. */
+#ifndef INSTAR_HOST_SANDBOX_LAYERS_H
+#define INSTAR_HOST_SANDBOX_LAYERS_H
+
+#include <stdint.h>
+
+/* The seccomp filter (filter.c).  Needs NO_NEW_PRIVS. */
+int filter_install(void);
+
+/* The Landlock ABI of this kernel; 0 if it has none (landlock.c). */
+int landlock_abi(void);
+
+/* Allow files to be created, written and unlinked below this directory (-1: nowhere) and
+ * nothing else of what the kernel's Landlock knows.  Needs NO_NEW_PRIVS. */
+int landlock_restrict(int directory_fd);
+
+/* No core dumps, few descriptors, files not larger than this (limits.c). */
+int limits_set(uint64_t file_size_limit);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+
+#include "host/sandbox/layers.h"
+
+static bool armed;
+
+bool sandbox_armed(void)
+{
+        return armed;
+}
+
+#ifdef INSTAR_SANITIZE
+
+const bool sandbox_available = false;
+
+int sandbox_arm(const struct sandbox_config *config)
+{
+        (void)config;
+        return 0;
+}
+
+void sandbox_describe(char *text, size_t size)
+{
+        snprintf(text, size, "sandbox: none (a build for the sanitizers)");
+}
+
+#else
+
+const bool sandbox_available = true;
+
+/* The filter comes last: it does not allow what the other layers need. */
+int sandbox_arm(const struct sandbox_config *config)
+{
+        int error = limits_set(config->file_size_limit);
+
+        if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+                error = -errno;
+        if (!error)
+                error = landlock_restrict(config->journal_directory_fd);
+        if (!error)
+                error = filter_install();
+        armed = !error;
+        return error;
+}
+
+void sandbox_describe(char *text, size_t size)
+{
+        int abi = landlock_abi();
+
+        if (abi)
+                snprintf(text, size, "sandbox: seccomp, Landlock (ABI %d), limits", abi);
+        else
+                snprintf(
+                    text, size,
+                    "sandbox: seccomp, limits (this kernel has no Landlock, or it is "
+                    "not enabled)");
+}
+
+#endif

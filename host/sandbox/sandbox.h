@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the process may still do once the guest runs (invariants 9, 10).  A guest that
+ * breaks out of KVM, or a host that it tricks, can create and unlink a journal and
+ * write to descriptors that are open already: nothing else.
+ *
+ *     NO_NEW_PRIVS     no set-user-id program helps
+ *     seccomp          filter_rules.c lists what is allowed; all else kills the process
+ *     Landlock         as far as the kernel has it: only the journal's directory
+ *     limits           no core dump (it would hold image bytes), few descriptors, and a
+ *                      bound for the size of any file
+ *
+ * After sandbox_arm() nothing can be mapped, forked or opened; memory that will be
+ * needed is allocated before.  What is open or mapped is left to the end of the process:
+ * munmap is not allowed either.
+ */
+#ifndef INSTAR_HOST_SANDBOX_SANDBOX_H
+#define INSTAR_HOST_SANDBOX_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sandbox_config {
+        int journal_directory_fd; /* where files may be created and unlinked; -1: nowhere
+                                   */
+        uint64_t file_size_limit; /* bytes; no file may grow beyond; 0: as it is */
+};
+
+/* False in a build for the sanitizers, which need far more system calls: there
+ * sandbox_arm() does nothing and says so by returning 0. */
+extern const bool sandbox_available;
+
+/*
+ * For the rest of the process.  0, or a negative errno: then the process must not run a
+ * guest (what was armed by then stays armed).  A kernel without Landlock is no error.
+ */
+int sandbox_arm(const struct sandbox_config *config);
+
+/* Has sandbox_arm() succeeded (and is this not a build for the sanitizers)? */
+bool sandbox_armed(void);
+
+/* One line of text for `--version`: what this build and this kernel have. */
+void sandbox_describe(char *text, size_t size);
+
+#endif
