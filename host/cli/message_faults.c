@@ -54,7 +54,7 @@ static const char *const refcount_faults[] = {
     [ABI_REFCOUNT_OVERLAP] =
         "it is to be written in place, but is also header, L1 table, "
         "refcount structure or snapshot table",
-    [ABI_REFCOUNT_IN_USE] = "it has refcount 0, holds data, and may be in use",
+    [ABI_REFCOUNT_IN_USE] = "it holds data and may be in use, although nothing counts it",
 };
 
 static const char *pick(const char *const *faults, size_t count, uint64_t fault)

@@ -183,7 +183,7 @@ static void every_fault_has_words_and_a_number_that_is_none_is_survived(void **s
         } kinds[] = {{ABI_BAD_HEADER, ABI_HEADER_REFCOUNT_ORDER},
                      {ABI_BAD_EXTENSION, ABI_EXTENSION_DIRECTORY_SIZE},
                      {ABI_BAD_DIRECTORY, ABI_DIRECTORY_PADDING},
-                     {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_OVERLAP}};
+                     {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE}};
 
         (void)state;
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""The benchmark's tables for people; --output json has the same numbers."""
+
+
+def number(value, digits=2):
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.{digits}f}"
+
+
+def milliseconds(summary):
+    median = summary["median"]
+    return f"{median:.0f}" if median >= 100 else f"{median:.2f}"
+
+
+def table(head, rows):
+    rows = [head, *rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    for index, row in enumerate(rows):
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        print("  ".join(cells).rstrip())
+        if index == 0:
+            print("  ".join("-" * width for width in widths))
+    print()
+
+
+def quantity(size):
+    for unit in ("B", "KiB", "MiB"):
+        if size < 10000:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.0f} GiB"
+
+
+def times(cases):
+    rows = []
+    for case in cases.values():
+        if not case["ms"]:
+            continue
+        ratio = case["ratios"].get("qemu-img")
+        spread = f"{ratio['low']:.3f} - {ratio['high']:.3f}" if ratio else "-"
+        rows.append([case["title"], str(case["rounds"]), milliseconds(case["ms"]["instar"]),
+                     milliseconds(case["ms"]["qemu-img"]) if ratio else "-",
+                     f"{ratio['median']:.3f}" if ratio else "-", spread])
+        for label in case["ms"]:
+            if label not in ("instar", "qemu-img"):
+                what = "our --add on an empty image" if label == "reference" else label
+                other = case["ratios"][label]
+                rows.append([f"    beside it: {what}", "", milliseconds(case["ms"][label]), "",
+                             f"{other['median']:.3f}", f"{other['low']:.3f} - {other['high']:.3f}"])
+    table(["wall time, median ms", "rounds", "instar", "qemu-img", "ratio", "quartiles"], rows)
+
+
+def resources(cases):
+    rows = []
+    for case in cases.values():
+        for label, seen in case["seen"].items():
+            virtual = label != "qemu-img"
+            rows.append([f"{case['title']}: {label}", str(seen["syscalls"]), str(seen["syncs"]),
+                         str(seen["image_writes"]), quantity(seen["image_bytes"]),
+                         quantity(seen["written_bytes"]), str(seen["punches"]),
+                         f"{seen['peak_kib'] / 1024:.1f}",
+                         str(seen["guest_pages"]) if virtual else "-",
+                         str(seen["kvm_exits"]) if virtual else "-"])
+    table(["one run", "calls", "syncs", "writes", "to image", "to files", "punches", "peak MiB",
+           "guest pages", "exits"], rows)
+
+
+def bars(rows):
+    def verdict(row):
+        if row["value"] <= row["goal"]:
+            return "goal met"
+        return "bar met" if row["value"] <= row["bar"] else "MISSED"
+
+    table(["number", "measured", "bar", "goal", ""],
+          [[row["what"], number(row["value"], 3), number(row["bar"]), number(row["goal"]),
+            verdict(row)] for row in rows])
+
+
+def print_markdown(report):
+    """The README's tables: every row with the command that prints it."""
+    print(describe(report["machine"]) + "\n")
+    print("| what | instar | qemu-img | ratio (quartiles) | command |")
+    print("|---|---|---|---|---|")
+    for key, case in report["cases"].items():
+        if not case["ms"]:
+            continue
+        ratio = case["ratios"]["qemu-img"]
+        print(f"| {case['title']} | {milliseconds(case['ms']['instar'])} ms "
+              f"| {milliseconds(case['ms']['qemu-img'])} ms "
+              f"| {ratio['median']:.3f} ({ratio['low']:.3f} - {ratio['high']:.3f}) "
+              f"| `./dev bench --case {key}` |")
+    print("\n| what | measured | bar | command |")
+    print("|---|---|---|---|")
+    for row in report["bars"]:
+        print(f"| {row['what']} | {number(row['value'], 3)} | {number(row['bar'])} "
+              f"| `./dev bench --case {row['case']}` |")
+
+
+def describe(machine):
+    return (f"{machine['cpu']}, {machine['cpus']} CPUs, Linux {machine['kernel']}, "
+            f"{machine['file_system']}, qemu-img {machine['qemu_img']}")
+
+
+def print_report(report):
+    print(describe(report["machine"]) + "\n")
+    times(report["cases"])
+    resources(report["cases"])
+    bars(report["bars"])

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""The harness: a directory of its own for every test, instar runs in it, and
+what every test asserts.
+
+INSTAR names the program under test (build/instar of this checkout otherwise),
+GUEST_DRIVER the driver that runs the guest program with a raw request
+(build/tests/guest_driver).  INSTAR_STATE_DIR always lies in the test's directory.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib import check, images, walk
+from lib.qcow2 import AUTOCLEAR_RAW_DATA, FLAG_AUTO, TABLE_OFFSET_MASK, Image
+from lib.skips import ALLOWED_IN_CI
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+INSTAR = os.path.abspath(os.environ.get("INSTAR") or REPOSITORY / "build" / "instar")
+GUEST_DRIVER = os.path.abspath(
+    os.environ.get("GUEST_DRIVER") or Path(INSTAR).parent / "tests" / "guest_driver")
+
+# Long ago: a write of any kind shows, however coarse the clock's ticks are.
+OLD_TIME = 1_500_000_000 * 10**9
+CLUSTER_SIZES = (512, 4096, 65536, 2 << 20)
+JOURNAL_SUFFIX = ".instar-journal"
+
+
+@dataclass(frozen=True)
+class State:
+    """All of a file that a refused command must leave as it was."""
+
+    digest: str
+    size: int
+    mtime: int
+    ctime: int
+    mode: int
+    owner: tuple
+    inode: int
+
+
+def digest_of(path):
+    """A hash of the file's bytes; fast over holes, the same for holes and zeros."""
+    digest, block = hashlib.sha256(), 1 << 16
+    with open(path, "rb") as file:
+        fd = file.fileno()
+        end, at = os.lseek(fd, 0, os.SEEK_END), 0
+        digest.update(b"%d" % end)
+        while at < end:
+            try:
+                data = os.lseek(fd, at, os.SEEK_DATA)
+            except OSError:
+                break  # a hole to the end
+            at = max(at, data // block * block)
+            piece = os.pread(fd, block, at)
+            if piece.strip(b"\0"):
+                digest.update(b"@%d" % at + piece)
+            at += block
+    return digest.hexdigest()
+
+
+def state_of(path):
+    status = os.stat(path)
+    return State(digest_of(path), status.st_size, status.st_mtime_ns,
+                 status.st_ctime_ns, status.st_mode, (status.st_uid, status.st_gid), status.st_ino)
+
+
+def age(path):
+    """Give the file an old mtime, so that a write cannot go unseen."""
+    os.utime(path, ns=(OLD_TIME, OLD_TIME))
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def first_line(self):
+        return self.err.split("\n", 1)[0]
+
+
+class Case(unittest.TestCase):
+    """A test with a directory of its own and the assertions that all share."""
+
+    maxDiff = None
+
+    def setUp(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="instar-e2e-"))
+        self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.environment = dict(
+            os.environ, INSTAR_STATE_DIR=str(self.directory / "state"), LC_ALL="C")
+        self.environment.pop("INSTAR_JOURNAL_DIR", None)
+
+    def path(self, name):
+        return str(self.directory / name)
+
+    # ---- running ----
+
+    def run_program(self, *command, timeout=60, environment=None):
+        """Run a command; a hang fails the test."""
+        done = subprocess.run(
+            [os.fspath(c) for c in command], stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=timeout, env=environment or self.environment, cwd=self.directory, check=False)
+        return Result(done.returncode, done.stdout.decode(errors="backslashreplace"),
+                      done.stderr.decode(errors="backslashreplace"))
+
+    def instar(self, *arguments, prefix=(), **options):
+        """`instar bitmap ARGUMENTS`, behind a prefix like strace."""
+        return self.run_program(*prefix, INSTAR, "bitmap", *arguments, **options)
+
+    def driver(self, image, *settings, **options):
+        """The real guest program, with a request that no command line can make."""
+        return self.run_program(GUEST_DRIVER, image, *settings, **options)
+
+    # ---- what a run must have done ----
+
+    def succeeds(self, *arguments, warns=False, **options):
+        """Silent, exit 0, and no journal is left."""
+        result = self.instar(*arguments, **options)
+        self.assertEqual((result.code, result.out), (0, ""), f"{arguments}: {result}")
+        if not warns:
+            self.assertEqual(result.err, "", arguments)
+        self.assert_no_journal()
+        return result
+
+    def edit(self, *arguments, qemu=True, leaks=None, **options):
+        """succeeds(), and all that an edit must keep: the guest's data, every feature of the
+        image, every bitmap not named; both judges find the image sound.  `leaks`: the clusters
+        that may stay leaked.  The image is the last argument but one."""
+        image, name = arguments[-2:]
+        before, others = self.facts(image), self.bystanders(image, name)
+        result = self.succeeds(*arguments, **options)
+        self.assertEqual(self.facts(image), before)
+        self.assertEqual(self.bystanders(image, name), others)
+        self.assert_sound(image, leaks or (), qemu)
+        return result
+
+    def writes_nothing(self, *arguments, **options):
+        """A success that leaves every byte and time stamp."""
+        age(arguments[-2])
+        before = state_of(arguments[-2])
+        self.succeeds(*arguments, **options)
+        self.assertEqual(state_of(arguments[-2]), before, f"{arguments}: wrote something")
+
+    def assert_refused(self, result, message, exact=True):
+        """Exit 1, one first line, nothing on stdout, at most a hint behind it."""
+        self.assertEqual(result.code, 1, result)
+        self.assertEqual(result.out, "")
+        if exact:
+            self.assertEqual(result.first_line, f"instar bitmap: {message}")
+        else:
+            self.assertTrue(result.first_line.startswith("instar bitmap: "), result)
+            self.assertIn(message, result.err)
+        lines = result.err.splitlines()
+        self.assertTrue(result.err.endswith("\n"), result)
+        for line in lines[1:]:
+            self.assertTrue(line.startswith("hint: "), result)
+        self.assertLessEqual(len(lines), 2, result)
+
+    def refuses(self, message, *arguments, image=None, exact=True, run=None, **options):
+        """The command is refused in these words and the image keeps every byte and its
+        time stamps (invariant 6)."""
+        image = image or arguments[-2]
+        age(image)
+        before = state_of(image)
+        result = (run or self.instar)(*arguments, **options)
+        self.assert_refused(result, message, exact)
+        self.assertEqual(state_of(image), before, "the image was touched")
+        self.assert_no_journal()
+        return result
+
+    def assert_no_journal(self):
+        """Neither beside an image nor in the state directory."""
+        left = [os.path.join(folder, name) for folder, _, names in os.walk(self.directory)
+                for name in names if name.endswith(JOURNAL_SUFFIX)
+                or (os.path.basename(folder) == "journals" and folder != str(self.directory))]
+        self.assertEqual(left, [])
+
+    # ---- what an image must be ----
+
+    def assert_sound(self, image, leaks=(), qemu=True):
+        """The independent checker and `qemu-img check` find nothing but `leaks`."""
+        with Image(image) as opened:
+            report = check.check(opened)
+        self.assertEqual(report.corruptions, [])
+        self.assertEqual(report.leaks, sorted(leaks))
+        if qemu:
+            done = self.run_program("qemu-img", "check", "-q", *images.check_options(image))
+            self.assertEqual(done.code, 3 if leaks else 0, done)
+
+    def listed(self, image):
+        """(name, flags, granularity) in order as `qemu-img info` lists them."""
+        return [(b["name"], tuple(b["flags"]), b["granularity"]) for b in images.listed(image)]
+
+    def facts(self, image):
+        """Everything of an image that an edit of bitmaps must keep."""
+        with Image(image) as opened:
+            return {
+                "virtual size": opened.virtual_size,
+                "guest data": walk.guest_fingerprint(opened),
+                "backing": (opened.backing_name, opened.backing_format),
+                "data file": opened.data_file_name,
+                "extensions": opened.feature_extensions(),
+                "features": (opened.incompatible, opened.compatible,
+                             opened.autoclear & AUTOCLEAR_RAW_DATA),
+                "snapshots": [(s.id, s.name) for s in walk.snapshots(opened)],
+                "luks": opened.luks_header,
+                "status": (os.stat(image).st_mode, os.stat(image).st_uid, os.stat(image).st_gid),
+            }
+
+    def bystanders(self, image, *named):
+        """All of every bitmap that the command does not name: entry, table place, bits."""
+        with Image(image) as opened:
+            return [(b.name, b.flags, b.granularity_bits, b.table_offset, b.table_size, b.extra,
+                     opened.table(b), opened.raw_bits(b))
+                    for b in opened.bitmaps()
+                    if b.name not in [os.fsencode(n) for n in named]]
+
+    def dirty(self, image, name):
+        with Image(image) as opened:
+            self.assertTrue(opened.tail_is_clean(name))
+            return opened.dirty(name)
+
+    def entry(self, image, name):
+        with Image(image) as opened:
+            return opened.bitmap(name)
+
+    def is_enabled(self, image, name):
+        return bool(self.entry(image, name).flags & FLAG_AUTO)
+
+    def data_clusters(self, image, name):
+        """How many data clusters the bitmap's table names."""
+        with Image(image) as opened:
+            return sum(1 for e in opened.table(opened.bitmap(name)) if e & TABLE_OFFSET_MASK)
+
+    def need_root(self, why):
+        if os.geteuid() != 0:
+            self.skipTest(f"needs root: {why}")
+
+
+class _Results(unittest.TextTestResult):
+    """Under CI an unlisted skip is a failure, so that no test goes missing there."""
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        if os.environ.get("CI") == "true" and reason not in ALLOWED_IN_CI:
+            self.addFailure(test, (AssertionError, AssertionError(f"skipped in CI: {reason}"), None))
+
+
+def main():
+    """Run a test file: print every skip with its reason."""
+    if not os.access(INSTAR, os.X_OK):
+        print(f"{INSTAR}: not there; build it first", file=sys.stderr)
+        sys.exit(1)
+    runner = unittest.TextTestRunner(resultclass=_Results, verbosity=1)
+    program = unittest.main(module="__main__", testRunner=runner, exit=False)
+    for test, reason in program.result.skipped:
+        print(f"skipped: {test}: {reason}", file=sys.stderr)
+    sys.exit(not program.result.wasSuccessful())
+
+

@@ -1,0 +1,471 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A cluster is freed only after it is proved to be the bitmap's own.
+
+One crafted image per owner: a table entry (or the table itself) of the bitmap `t`
+names a cluster that belongs to somebody else.  Whatever the command, the owner's bytes and
+refcount stay; an edit that would have freed the cluster warns and leaves it.  qemu-img frees
+such a cluster and punches a hole into it.
+"""
+
+import os
+import struct
+
+from lib import check, harness, images, walk
+from lib.craft import Craft
+from lib.qcow2 import Image
+
+
+def l2_offset(image, l1_offset, index=0):
+    return struct.unpack(">Q", image.pread(l1_offset + 8 * index, 8))[0] & walk.OFFSET_MASK
+
+
+def first_data(image, l1_offset):
+    for _, entry, _ in walk.mapping(image, l1_offset, 1):
+        if entry & walk.OFFSET_MASK and not entry & walk.COMPRESSED:
+            return entry & walk.OFFSET_MASK
+    raise AssertionError("no guest data")
+
+
+# owner -> where its cluster is.  (The header cannot be named: a table entry of 0 is none.)
+OWNERS = {
+    "L1 table": lambda image: image.l1_offset,
+    "L2 table": lambda image: l2_offset(image, image.l1_offset),
+    "guest data": lambda image: first_data(image, image.l1_offset),
+    "refcount table": lambda image: image.refcount_table_offset,
+    "refcount block": lambda image: image.refcount_table[0],
+    "snapshot table": lambda image: image.snapshots_offset,
+    "snapshot L1 table": lambda image: walk.snapshots(image)[0].l1_offset,
+    "snapshot L2 table": lambda image: l2_offset(image, walk.snapshots(image)[0].l1_offset),
+    "snapshot data": lambda image: first_data(image, walk.snapshots(image)[0].l1_offset),
+    "bitmap directory": lambda image: image.bitmaps_body()[2],
+    "another bitmap's table": lambda image: image.bitmap("other").table_offset,
+    "another bitmap's data": lambda image: image.table(image.bitmap("other"))[0],
+    "an inconsistent bitmap's table": lambda image: image.bitmap("stale").table_offset,
+    "an inconsistent bitmap's data": lambda image: image.table(image.bitmap("stale"))[0],
+    "its own table": lambda image: image.bitmap("t").table_offset,
+}
+# Owners that only the scan of the L2 tables finds.
+NEED_SCAN = {"L2 table", "guest data", "snapshot L2 table", "snapshot data"}
+FREEING = (("--remove", "t"), ("--clear", "t"), ("--merge=source", "t"),
+           ("--remove", "--add", "t"), ("--clear", "--disable", "t"))
+
+
+class Shared:
+    class Ownership(harness.Case):
+        cluster = 4096
+        granularity = 512
+
+        def victim(self):
+            """Snapshot data that the active layer no longer shares, and bitmaps with bits."""
+            path = images.create(self.path("disk.qcow2"), "128M", cluster=self.cluster)
+            images.write(path, f"write -P 1 0 {8 * self.cluster}")
+            images.snapshot(path, "kept")
+            images.write(path, f"write -P 2 0 {8 * self.cluster}")
+            with Craft(path) as image:
+                first = 8 * self.cluster  # the second table entry's first bit
+                for name in ("t", "other", "stale", "source"):
+                    image.add_bitmap(name, self.granularity)
+                    image.set_bits(name, {1, first + 7})
+                image.set_bits("source", {2, first + 9, 2 * first})
+                image.set_entry("stale", flags=3)
+            self.assert_sound(path)
+            return path
+
+        def point_at(self, path, offset):
+            """Make the first table entry of t name this cluster; its own one is freed."""
+            with Craft(path) as image:
+                old = image.table(image.bitmap("t"))[0]
+                image.set_table_entry("t", 0, offset)
+                image.free(old, image.cluster_size)
+
+        def works(self, path, command, *options):
+            """The command must go on, with a warning; the image keeps all but t."""
+            facts, others = self.facts(path), self.bystanders(path, "t")
+            result = self.succeeds(*options, *command[:-1], path, command[-1], warns=True)
+            self.assertEqual(self.facts(path), facts)
+            self.assertEqual(self.bystanders(path, "t"), others)
+            return result
+
+        def content(self, path, offset):
+            """Bytes and refcount of the owner's cluster.
+
+            The directory and refcount structures change by the edit itself: of them
+            only the refcount counts here, their content is judged by the checker."""
+            with Image(path) as image:
+                return image.pread(offset, image.cluster_size), image.refcount(
+                    offset >> image.cluster_bits)
+
+        def owner_is_spared(self, owner, command):
+            path = self.victim()
+            with Image(path) as image:
+                offset = OWNERS[owner](image)
+            changing = {"bitmap directory", "refcount table", "refcount block", "its own table"}
+            self.point_at(path, offset)
+            before = self.content(path, offset)
+            result = self.works(path, command)
+            after = self.content(path, offset)
+            if owner not in changing:
+                self.assertEqual(after[0], before[0], "the owner's bytes changed")
+            if owner not in ("bitmap directory", "its own table"):
+                self.assertEqual(after[1], before[1], "the owner's refcount changed")
+            with Image(path) as image:
+                self.assertEqual(check.check(image).corruptions, [])
+            if owner not in ("bitmap directory", "its own table"):
+                self.assertIn("instar bitmap: warning: ", result.err)
+                self.assertIn("left leaked", result.err)
+
+        def test_every_owner_is_spared_by_every_action_that_frees(self):
+            for owner in OWNERS:
+                for command in FREEING:
+                    with self.subTest(owner=owner, command=command):
+                        self.owner_is_spared(owner, command)
+
+        def test_clean_image_frees_everything_without_a_warning(self):
+            for command in FREEING:
+                for options in ((), ("--no-ownership-scan",)):
+                    path = self.victim()
+                    self.edit(*options, *command[:-1], path, command[-1])
+
+        def test_actions_that_free_nothing_do_not_warn(self):
+            path = self.victim()
+            with Image(path) as image:
+                offset = OWNERS["guest data"](image)
+            self.point_at(path, offset)
+            for action in ("--disable", "--enable"):
+                result = self.works(path, (action, "t"))
+                self.assertEqual(result.err, "")
+
+        def test_without_the_scan_structures_are_still_spared(self):
+            for owner in sorted(set(OWNERS) - NEED_SCAN):
+                for command in FREEING[:3]:
+                    with self.subTest(owner=owner, command=command):
+                        path = self.victim()
+                        with Image(path) as image:
+                            offset = OWNERS[owner](image)
+                        self.point_at(path, offset)
+                        self.works(path, command, "--no-ownership-scan")
+                        with Image(path) as image:
+                            self.assertEqual(check.check(image).corruptions, [])
+
+        def test_without_the_scan_a_shared_refcount_is_still_seen(self):
+            """Guest data of the active layer and a snapshot alike has refcount 2."""
+            path = self.victim()
+            images.snapshot(path, "again")
+            with Image(path) as image:
+                offset = OWNERS["guest data"](image)
+                self.assertEqual(image.refcount(offset >> image.cluster_bits), 2)
+            self.point_at(path, offset)
+            before = self.content(path, offset)
+            self.works(path, ("--remove", "t"), "--no-ownership-scan")
+            self.assertEqual(self.content(path, offset), before)
+
+        def test_table_of_the_bitmap_belongs_to_somebody_else(self):
+            """What lies there is read as a table; be it refused or edited, the owner is spared."""
+            for owner in OWNERS:
+                for command in FREEING:
+                    if owner == "its own table":
+                        continue
+                    with self.subTest(owner=owner, command=command):
+                        path = self.victim()
+                        with Craft(path) as image:
+                            offset = OWNERS[owner](image)
+                            image.set_entry("t", table_offset=offset)
+                        self.spared_or_refused(path, offset, command)
+
+        def spared_or_refused(self, path, offset, command):
+            before, state = self.content(path, offset), harness.digest_of(path)
+            others = self.bystanders(path, "t")
+            result = self.instar(*command[:-1], path, command[-1])
+            self.assertIn(result.code, (0, 1), result)
+            self.assertEqual(result.out, "")
+            if result.code == 1:
+                self.assertEqual(harness.digest_of(path), state)
+                return
+            self.assertEqual(self.bystanders(path, "t"), others)
+            with Image(path) as image:
+                changing = {0, image.bitmaps_body()[2], image.refcount_table_offset,
+                            *image.refcount_table}
+            if offset not in changing:
+                self.assertEqual(self.content(path, offset), before)
+            with Image(path) as image:
+                self.assertEqual(check.check(image).corruptions, [])
+
+        def test_table_at_offset_zero_is_refused(self):
+            path = self.victim()
+            with Craft(path) as image:
+                image.set_entry("t", table_offset=0)
+            for command in FREEING:
+                self.refuses("malformed", *command[:-1], path, command[-1], exact=False)
+
+        def test_table_shared_by_two_bitmaps(self):
+            """Both tables are one: what is freed for t would be lost for the other."""
+            for command in FREEING:
+                path = self.victim()
+                with Craft(path) as image:
+                    offset = image.bitmap("other").table_offset
+                    image.set_entry("t", table_offset=offset)
+                others = self.bystanders(path, "t")
+                result = self.instar(*command[:-1], path, command[-1])
+                self.assertIn(result.code, (0, 1), result)
+                self.assertEqual(self.bystanders(path, "t"), others)
+
+        def test_cluster_referenced_twice_by_the_bitmap_itself(self):
+            for command in FREEING:
+                with self.subTest(command=command):
+                    path = self.victim()
+                    with Image(path) as image:
+                        offset = image.table(image.bitmap("t"))[1]
+                    self.point_at(path, offset)
+                    result = self.works(path, command)
+                    self.assertIn("left leaked", result.err)
+                    with Image(path) as image:
+                        self.assertEqual(image.refcount(offset >> image.cluster_bits), 1)
+
+        def test_refcount_that_is_not_one(self):
+            for value in (0, 2, 3, 65535):
+                for command in FREEING:
+                    with self.subTest(value=value, command=command):
+                        path = self.victim()
+                        with Craft(path) as image:
+                            offset = image.table(image.bitmap("t"))[0]
+                            image.set_refcount(offset >> image.cluster_bits, value)
+                        result = self.works(path, command)
+                        self.assertIn("left leaked", result.err)
+                        with Image(path) as image:
+                            self.assertEqual(image.refcount(offset >> image.cluster_bits), value)
+
+        def test_entry_beyond_the_end_of_the_file(self):
+            """Either refused, or nothing but the entry is lost."""
+            for distance in (0, 1, 100, 1 << 20, 1 << 34):
+                for command in FREEING:
+                    with self.subTest(distance=distance, command=command):
+                        path = self.victim()
+                        with Craft(path) as image:
+                            image.set_table_entry(
+                                "t", 0, (image.file_clusters + distance) * image.cluster_size)
+                        state = harness.digest_of(path)
+                        result = self.instar(*command[:-1], path, command[-1])
+                        self.assertIn(result.code, (0, 1), result)
+                        if result.code:
+                            self.assertEqual(harness.digest_of(path), state)
+                        else:
+                            with Image(path) as image:
+                                self.assertEqual(check.check(image).corruptions, [])
+
+        def test_entry_with_reserved_bits_or_unaligned(self):
+            values = [1 << 63, 1 << 56, 2, 1 << 8, 0x10001]
+            if self.cluster > 512:
+                values.append(self.cluster * 20 + 512)
+            for value in values:
+                path = self.victim()
+                with Craft(path) as image:
+                    image.set_table_entry("t", 0, value)
+                    state = harness.digest_of(path)
+                for command in FREEING + (("--merge=t", "source"),):
+                    with self.subTest(value=hex(value), command=command):
+                        result = self.instar(*command[:-1], path, command[-1])
+                        self.assertIn(result.code, (0, 1), result)
+                        if result.code:
+                            self.assertEqual(harness.digest_of(path), state)
+                            continue
+                        with Image(path) as image:
+                            report = check.check(image)
+                            self.assertEqual(report.corruptions, [])
+                        break
+
+
+class Clusters512(Shared.Ownership):
+    cluster = 512
+    granularity = 512
+
+
+class Clusters4K(Shared.Ownership):
+    cluster = 4096
+    granularity = 512
+
+
+class OtherOwners(harness.Case):
+    """Owners that need an image of their own."""
+
+    def spared(self, path, offset, command, warns=True):
+        with Image(path) as image:
+            before = (image.pread(offset, image.cluster_size),
+                      image.refcount(offset >> image.cluster_bits))
+        facts, others = self.facts(path), self.bystanders(path, "a")
+        result = self.succeeds(*command[:-1], path, command[-1], warns=True)
+        with Image(path) as image:
+            self.assertEqual((image.pread(offset, image.cluster_size),
+                              image.refcount(offset >> image.cluster_bits)), before)
+            self.assertEqual(check.check(image).corruptions, [])
+        self.assertEqual(self.facts(path), facts)
+        self.assertEqual(self.bystanders(path, "a"), others)
+        if warns:
+            self.assertIn("left leaked", result.err)
+
+    def point_at(self, path, offset):
+        with Craft(path) as image:
+            old = image.table(image.bitmap("a"))[0]
+            image.set_table_entry("a", 0, offset)
+            image.free(old, image.cluster_size)
+
+    COMMANDS = (("--remove", "a"), ("--clear", "a"), ("--merge=b", "a"))
+
+    def test_luks_header(self):
+        for at in (0, 5, -1):
+            for command in self.COMMANDS:
+                path = images.with_bitmaps(self.path("disk.qcow2"), options=images.FAST_LUKS)
+                with Image(path) as image:
+                    start, length = image.luks_header
+                    clusters = -(-length // image.cluster_size)
+                offset = start + (at % clusters) * 65536
+                self.point_at(path, offset)
+                with self.subTest(cluster=at, command=command):
+                    self.spared(path, offset, command)
+
+    def test_compressed_data(self):
+        source = images.create(self.path("source.qcow2"))
+        with open(self.path("pattern"), "wb") as file:
+            for _ in range(48):  # guest clusters that compress to about a third
+                file.write(os.urandom(20000) + bytes(65536 - 20000))
+        images.write(source, f"write -s {self.path('pattern')} 0 3M")
+        for command in self.COMMANDS:
+            path = self.path("compressed.qcow2")
+            images.tool("qemu-img", "convert", "-c", "-O", "qcow2", source, path)
+            with Craft(path) as image:
+                for name in "ab":
+                    image.add_bitmap(name, bits={ord(name)})
+                extents = [walk.compressed_extent(image, e)
+                           for _, e, _ in walk.mapping(image, image.l1_offset, image.l1_size)
+                           if e & walk.COMPRESSED]
+            # A cluster that only the tail of a compressed extent reaches into.
+            crossing = [(o + n - 1) >> 16 for o, n in extents if o >> 16 != (o + n - 1) >> 16]
+            self.assertTrue(crossing)
+            offset = crossing[0] << 16
+            self.point_at(path, offset)
+            with self.subTest(command=command):
+                self.spared(path, offset, command)
+
+    def test_preallocated_zero_clusters(self):
+        """An L2 entry that reads as zeros but owns a cluster."""
+        path = images.create(self.path("disk.qcow2"), options="preallocation=metadata")
+        images.write(path, "write -z 0 1M")
+        with Craft(path) as image:
+            for name in "ab":
+                image.add_bitmap(name, bits={ord(name)})
+            owned = [e & walk.OFFSET_MASK
+                     for _, e, _ in walk.mapping(image, image.l1_offset, image.l1_size) if e & 1]
+        self.assertTrue(owned)
+        self.point_at(path, owned[0])
+        self.spared(path, owned[0], ("--remove", "a"))
+
+    def test_offsets_in_a_data_file_are_not_clusters_of_the_image(self):
+        """L2 entries of an external data file name places in that file: what has the same
+        number in the image is free to be freed."""
+        data = self.path("data.raw")
+        path = images.with_bitmaps(self.path("disk.qcow2"), options=f"data_file={data}")
+        images.write(path, "write -P 3 0 4M")
+        for command in (("--clear", "a"), ("--remove", "a"), ("--merge=b", "c")):
+            self.edit(*command[:-1], path, command[-1])
+
+    def test_extended_l2_subclusters(self):
+        path = images.with_bitmaps(self.path("disk.qcow2"), options="extended_l2=on")
+        images.write(path, "write -P 3 2M 2k")
+        with Image(path) as image:
+            offset = [e & walk.OFFSET_MASK for _, e, _ in
+                      walk.mapping(image, image.l1_offset, image.l1_size)][-1]
+        self.point_at(path, offset)
+        self.spared(path, offset, ("--remove", "a"))
+
+    def test_second_l2_table_and_last_entry(self):
+        """The scan reaches the very last entry of the very last L2 table."""
+        path = images.with_bitmaps(self.path("disk.qcow2"), size="64M", cluster=512)
+        images.write(path, f"write -P 3 {(64 << 20) - 512} 512")
+        with Image(path) as image:
+            offset = [e & walk.OFFSET_MASK for _, e, _ in
+                      walk.mapping(image, image.l1_offset, image.l1_size)][-1]
+        self.point_at(path, offset)
+        for command in (("--remove", "a"),):
+            self.spared(path, offset, command)
+
+
+class InPlaceWrites(harness.Case):
+    """What is written in place must be the directory's alone."""
+
+    def setUp(self):
+        super().setUp()
+        self.image = images.with_bitmaps(self.path("disk.qcow2"), cluster=4096)
+        with Image(self.image) as image:
+            self.directory_offset = image.bitmaps_body()[2]
+            self.directory_size = image.bitmaps_body()[1]
+
+    def done_or_refused(self, *command, keeps):
+        """Done soundly elsewhere, or refused without a byte written; `keeps`: (offset, length) of
+        what must not change either way."""
+        with Image(self.image) as image:
+            before = image.pread(*keeps)
+        state = harness.digest_of(self.image)
+        others = self.bystanders(self.image, command[-1])
+        result = self.instar(*command[:-1], self.image, command[-1])
+        self.assertIn(result.code, (0, 1), result)
+        if result.code:
+            self.assertEqual(harness.digest_of(self.image), state)
+            return
+        with Image(self.image) as image:
+            self.assertEqual(image.pread(*keeps), before)
+        self.assertEqual(self.bystanders(self.image, command[-1]), others)
+
+    COMMANDS = (("--add", "n"), ("--disable", "b"), ("--remove", "c"), ("--merge=a", "b"))
+
+    def test_slack_that_is_not_zero(self):
+        at = self.directory_offset + self.directory_size
+        with Craft(self.image) as image:
+            image.pwrite(at + 8, b"somebody's")
+        for command in self.COMMANDS:
+            self.done_or_refused(*command, keeps=(at, 64))
+
+    def test_directory_cluster_with_another_refcount(self):
+        for value in (0, 2):
+            with Craft(self.image) as image:
+                image.set_refcount(self.directory_offset >> 12, value)
+            for command in self.COMMANDS:
+                self.done_or_refused(*command, keeps=(self.directory_offset, 4096))
+
+    def test_directory_that_is_also_the_l1_table(self):
+        with Craft(self.image) as image:
+            image.put("Q", 40, self.directory_offset)
+        for command in self.COMMANDS:
+            state = harness.digest_of(self.image)
+            result = self.instar(*command[:-1], self.image, command[-1])
+            self.assertEqual(result.code, 1, result)
+            self.assertEqual(harness.digest_of(self.image), state)
+
+    def test_directory_that_is_also_the_refcount_block(self):
+        """Directory bytes written into a refcount block, read as both."""
+        with Craft(self.image) as image:
+            raw = image.pread(self.directory_offset, self.directory_size)
+            block = image.refcount_table[0]
+            image.pwrite(block + 2048, raw)  # refcounts of clusters behind the end
+            # offset must be cluster-aligned: only the block's start will do
+            image.set_body(3, self.directory_size, block)
+        for command in self.COMMANDS:
+            state = harness.digest_of(self.image)
+            result = self.instar(*command[:-1], self.image, command[-1])
+            self.assertEqual(result.code, 1, result)
+            self.assertEqual(harness.digest_of(self.image), state)
+
+    def test_cluster_behind_the_end_with_a_refcount(self):
+        """A file that was cut short: new clusters must not be taken from what was lost."""
+        with Craft(self.image) as image:
+            image.set_refcount(image.file_clusters, 1)
+        self.refuses("refcount", "--add", self.image, "n", exact=False)
+
+    def test_table_entry_that_names_a_cluster_behind_the_end(self):
+        """Bits that were lost are never taken for zeros."""
+        with Craft(self.image) as image:
+            image.set_table_entry("a", 0, image.file_clusters * 4096 + (1 << 20))
+        self.refuses("malformed table", "--merge", "a", self.image, "b", exact=False)
+
+
+if __name__ == "__main__":
+    harness.main()
