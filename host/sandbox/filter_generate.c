@@ -6,6 +6,8 @@
  */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,6 +39,12 @@ static int make_filter(scmp_filter_ctx filter)
         return error;
 }
 
+static void print_instruction(const struct sock_filter *instruction)
+{
+        printf("{0x%02x, %u, %u, 0x%08x},\n", instruction->code, instruction->jt,
+               instruction->jf, instruction->k);
+}
+
 static int print_instructions(int fd)
 {
         struct sock_filter instruction;
@@ -45,9 +53,25 @@ static int print_instructions(int fd)
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
         while ((n = read(fd, &instruction, sizeof instruction)) == sizeof instruction)
-                printf("{0x%02x, %u, %u, 0x%08x},\n", instruction.code, instruction.jt,
-                       instruction.jf, instruction.k);
+                print_instruction(&instruction);
         return n == 0 ? 0 : -EIO;
+}
+
+/*
+ * Number -1 is no system call: the kernel answers ENOSYS and does nothing.  It is what a
+ * tracer makes of a call that it answers itself (`strace -e inject=`), and how every
+ * call of the shipped program is made to fail in tests.  libseccomp has no rule for it.
+ */
+static void print_no_call(void)
+{
+        const struct sock_filter allow[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, UINT32_MAX, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+
+        for (size_t i = 0; i < sizeof allow / sizeof allow[0]; i++)
+                print_instruction(&allow[i]);
 }
 
 static int generate(void)
@@ -61,6 +85,7 @@ static int generate(void)
         error = make_filter(filter);
         if (!error)
                 error = seccomp_export_bpf(filter, fd);
+        print_no_call();
         if (!error)
                 error = print_instructions(fd);
         close(fd);
