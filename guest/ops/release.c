@@ -236,6 +236,18 @@ static enum abi_code emit_cut(struct release *release, uint32_t step, uint64_t f
         return code;
 }
 
+/* The last cluster of the file may be there in part. */
+static void emit_punch(const struct extent *freed, uint32_t step, uint64_t cluster_size,
+                       uint64_t file_size)
+{
+        uint64_t start = freed->first * cluster_size;
+        uint64_t end = start + freed->count * cluster_size;
+        if (end > file_size)
+                end = file_size;
+        if (start < end)
+                transaction_punch(step, start, end - start);
+}
+
 enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file_size)
 {
         struct refcounts *rc = &release->image->refcounts;
@@ -251,8 +263,7 @@ enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file
                 return code;
         transaction_apply(step, 0);
         for (uint64_t i = 0; i < release->freed_count; i++)
-                transaction_punch(step + 1, release->freed[i].first * size,
-                                  release->freed[i].count * size);
+                emit_punch(&release->freed[i], step + 1, size, file_size);
         if ((code = emit_cut(release, step + 1, file_size)))
                 return code;
         transaction_apply(step + 1, 0);
