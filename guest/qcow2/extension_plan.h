@@ -14,9 +14,9 @@
 
 #include "guest/qcow2/extension_edit.h"
 
-#define EXTENSION_ALIGN       8u
-#define EXTENSION_MAX_PADDING 16u /* before a record, to push it over a sector's border  \
-                                   */
+#define EXTENSION_ALIGN 8u
+/* Bytes of padding that push a record's body over a sector's border. */
+#define EXTENSION_MAX_PADDING 16u
 
 struct extension_plan {
         const struct header *header;

@@ -108,7 +108,6 @@ enum abi_code extension_reseat(struct extension_plan *plan,
         /* The settled chain has to fit under the padding. */
         if (spare < from + chain.length)
                 spare = from + chain.length;
-
         length = chain.length - padding;
         if (!extension_name_target(plan, spare + length, &name))
                 return ABI_NO_SPACE;

@@ -53,9 +53,9 @@ static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
         h->directory_offset = load_be64(body + 16);
         uint32_t reserved = load_be32(body + 4);
         bool valid = h->autoclear & QCOW2_AUTOCLEAR_BITMAPS;
-        bool empty =
-            !h->bitmap_count && !reserved && !h->directory_size && !h->directory_offset;
-        return empty && !valid ? ABI_OK : check_body(h, record, reserved, file_end);
+        /* Emptying a body that crosses a sector writes the count first. */
+        bool emptied = !h->bitmap_count && !valid;
+        return emptied ? ABI_OK : check_body(h, record, reserved, file_end);
 }
 
 /* "Full disk encryption header pointer": offset and length of the LUKS header. */
@@ -123,6 +123,11 @@ enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
                 if (code)
                         return code;
                 offset += QCOW2_EXTENSION_HEADER + ((record.length + 7) & ~7u);
+        }
+        if (h->extensions_end == h->extensions_limit && offset < h->extensions_limit) {
+                record.offset = offset; /* no room for another record's header */
+                record.type = QCOW2_EXTENSION_END;
+                return bad(&record, ABI_EXTENSION_OVERRUN);
         }
         if (!h->has_bitmaps && h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
                 return ABI_NO_AUTOCLEAR_EXTENSION;

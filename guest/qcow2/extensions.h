@@ -10,8 +10,8 @@
  * extension fields of `header`.  `file_end`: the file's size in whole clusters.
  *
  * A bitmaps record whose autoclear bit is clear is stale: it is described, and
- * has_bitmaps set, but an all-zero body is taken for the emptied record that the
- * removal of the last bitmap may leave.  ABI_OK, ABI_BAD_EXTENSION or
+ * has_bitmaps set, but one that counts no bitmaps is taken for the emptied record that
+ * the removal of the last bitmap may leave.  ABI_OK, ABI_BAD_EXTENSION or
  * ABI_NO_AUTOCLEAR_EXTENSION, ABI_TOO_LARGE.
  */
 enum abi_code extensions_read(struct header *header, struct header_bytes *bytes,

@@ -70,16 +70,25 @@ enum abi_code l2_scan_begin(struct l2_scan *scan, const struct header *header,
 
 /*
  * "Compressed Clusters Descriptor": x = 62 - (cluster_bits - 8); bits 0..x-1 are the
- * offset, bits x..61 the number of 512-byte sectors besides the first.
+ * offset, bits x..61 the number of 512-byte sectors besides the first.  So the data
+ * is at most two clusters long and touches at most three.  An image may consist of
+ * these alone: one comparison for both ends of the range, and one for the filter, because
+ * a branch that cannot be foretold costs more than what it spares.
  */
 static void contest_compressed(struct l2_scan *scan, uint64_t entry)
 {
+        const struct claims *claims = scan->claims;
         uint32_t x = 62 - (scan->cluster_bits - 8);
         uint64_t start = (entry & ((1ull << x) - 1)) & ~511ull;
         uint64_t sectors = ((entry & (L2_COMPRESSED - 1)) >> x) + 1;
-        uint64_t end = start + sectors * 512; /* below 2^61 + 2^23 */
-        if (start < scan->claims->high && end > scan->claims->low)
-                claims_contest_bytes(scan->claims, start, end - start);
+        uint64_t last = start + sectors * 512 - 1; /* below 2^61 + 2^23: no overflow */
+        uint64_t middle = start + (1ull << scan->cluster_bits);
+        if (last - claims->low >= claims->high - claims->low + (last - start))
+                return;
+        middle = middle < last ? middle : last;
+        if (claims_filter(claims, start) | claims_filter(claims, middle) |
+            claims_filter(claims, last))
+                claims_contest_bytes(scan->claims, start, last - start + 1);
 }
 
 static void examine_entry(struct l2_scan *scan, uint64_t entry)

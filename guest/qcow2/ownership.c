@@ -201,7 +201,9 @@ static void add_refcount_table(struct ownership *o)
         const struct header *header = &o->header;
         uint64_t length = (uint64_t)header->refcount_table_clusters
                           << header->cluster_bits;
-        if (!length || length > QCOW2_MAX_REFCOUNT_TABLE_BYTES)
+        if (!length)
+                return; /* it is the table itself that is claimed (growth.c) */
+        if (length > QCOW2_MAX_REFCOUNT_TABLE_BYTES)
                 o->unprovable = true;
         else if (contest_structure(o, header->refcount_table_offset, length))
                 table_reader_add(&o->tables, header->refcount_table_offset,

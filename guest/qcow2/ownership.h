@@ -46,7 +46,9 @@ struct foreign_range {
 };
 
 /*
- * Start a proof over the file's clusters.  `file_size` in bytes.
+ * Start a proof over the file's clusters.  A header whose refcount_table_clusters is 0
+ * (header_read() accepts none) leaves table and blocks to ownership_contest(): for who
+ * wants to free the table itself.  `file_size` in bytes.
  * *ownership is set.  ABI_OK or ABI_TOO_LARGE.
  */
 enum abi_code ownership_begin(const struct header *header, uint64_t file_size,

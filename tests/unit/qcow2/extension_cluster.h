@@ -31,7 +31,7 @@ struct test_layout {
         struct bitmaps_body body;
         uint64_t other_autoclear;
         bool no_end;
-        bool name_in_padding; /* with no_end: it starts where the last record's data ends */
+        bool name_in_padding; /* no_end: right behind the last record's data */
         bool has_name;
         uint32_t name_length;
         uint32_t name_gap; /* between END and the name */

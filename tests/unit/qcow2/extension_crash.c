@@ -22,7 +22,7 @@ enum abi_code test_plan(const struct test_cluster *cluster,
         assert_non_null(bytes.bytes);
         assert_true(reach <= cluster->size);
         memcpy(bytes.bytes, cluster->bytes, reach);
-        arena_reset();
+        arena_release(0);
         code = extension_edit(&cluster->header, &bytes, wanted, publish, edit);
         assert_memory_equal(bytes.bytes, cluster->bytes, reach);
         free(bytes.bytes);

@@ -9,7 +9,7 @@
 #include "tests/unit/qcow2/extension_cluster.h"
 
 /* Plan a change of `cluster`, with no byte more than extension_edit_reach() in
- * reach.  The arena is reset first. */
+ * reach.  The whole arena is released first. */
 enum abi_code test_plan(const struct test_cluster *cluster,
                         const struct bitmaps_body *wanted, bool publish,
                         struct header_edit *edit);

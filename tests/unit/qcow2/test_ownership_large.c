@@ -199,11 +199,12 @@ static void snapshot_table_longer_than_one_read_is_walked(void **state)
         image.header.snapshot_count = snapshots;
         uint64_t at = table;
         for (uint32_t i = 0; i < snapshots; i++) {
-                uint64_t name = 121 + i % 8;
+                uint64_t name = 113 + i % 8, extra = 8;
                 at = (at + 7) & ~7ull;
                 put64(&image, at, (first_l1 + i) << 12);
                 put64(&image, at + 8, 1ull << 32 | name);
-                at += 40 + name;
+                put64(&image, at + 32, extra);
+                at += 40 + extra + name;
                 if (i % 2)
                         put64(&image, (first_l1 + i) << 12,
                               (first_l1 + snapshots + i) << 12);
