@@ -144,7 +144,8 @@ _Noreturn void index_child_run(int socket, const char *state_directory)
                 index_db_find_finished(&database);
         alarm(0);
         serve(error);
-        alarm(ALARM_SECONDS);
-        index_db_close(&database);
+        /* Not closed: the end of the process does that without a moment in which LMDB, as
+         * the last user, has destroyed the locks that the next edit's child is about to
+         * take. */
         _exit(0);
 }

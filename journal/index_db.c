@@ -149,6 +149,9 @@ static int open_cursor(struct index_db *database, MDB_txn **txn, MDB_cursor **cu
         MDB_dbi dbi;
         int code = mdb_txn_begin(database->env, NULL, MDB_RDONLY, txn);
 
+        /* Processes that ended without closing leave their slots to whoever needs one. */
+        if (code == MDB_READERS_FULL && mdb_reader_check(database->env, NULL) == 0)
+                code = mdb_txn_begin(database->env, NULL, MDB_RDONLY, txn);
         if (code)
                 return code;
         code = mdb_dbi_open(*txn, NULL, 0, &dbi);
@@ -231,16 +234,25 @@ static bool is_over(const struct journal_index_entry *entry,
         return (uint64_t)time(NULL) > entry->time + FORGET_SECONDS;
 }
 
+static void remember(struct index_db *database, const void *transaction, bool over)
+{
+        if (database->looked_count == INDEX_LOOK_MAX)
+                return;
+        memcpy(database->looked[database->looked_count].transaction, transaction,
+               INDEX_TRANSACTION_SIZE);
+        database->looked[database->looked_count++].over = over;
+}
+
+/* What cannot be read is of no use to anybody. */
 static void look_at(struct index_db *database, const MDB_val *key, const MDB_val *value)
 {
         struct journal_identity identities[2];
         struct journal_index_entry entry;
+        bool over =
+            !load(key, value, &entry, identities) || is_over(&entry, &identities[1]);
 
-        if (key->mv_size != INDEX_TRANSACTION_SIZE ||
-            (load(key, value, &entry, identities) && !is_over(&entry, &identities[1])))
-                return;
-        memcpy(database->finished[database->finished_count++], key->mv_data,
-               INDEX_TRANSACTION_SIZE);
+        if (key->mv_size == INDEX_TRANSACTION_SIZE)
+                remember(database, key->mv_data, over);
 }
 
 static void random_key(char text[INDEX_TRANSACTION_SIZE])
@@ -287,12 +299,29 @@ void index_db_find_finished(struct index_db *database)
 
 /* ---- putting ----------------------------------------------------------------- */
 
-static int delete_finished(struct index_db *database, MDB_txn *txn, MDB_dbi dbi)
+static bool same_journal(MDB_txn *txn, MDB_dbi dbi, MDB_val *key,
+                         const char *journal_path)
 {
-        for (unsigned int i = 0; i < database->finished_count; i++) {
-                MDB_val key = {INDEX_TRANSACTION_SIZE, database->finished[i]};
-                int code = mdb_del(txn, dbi, &key, NULL);
+        struct journal_identity identities[2];
+        struct journal_index_entry entry;
+        MDB_val value;
 
+        return mdb_get(txn, dbi, key, &value) == 0 &&
+               load(key, &value, &entry, identities) &&
+               strcmp(entry.journal_path, journal_path) == 0;
+}
+
+static int delete_finished(struct index_db *database, MDB_txn *txn, MDB_dbi dbi,
+                           const char *journal_path)
+{
+        for (unsigned int i = 0; i < database->looked_count; i++) {
+                MDB_val key = {INDEX_TRANSACTION_SIZE, database->looked[i].transaction};
+                int code;
+
+                if (!database->looked[i].over &&
+                    !same_journal(txn, dbi, &key, journal_path))
+                        continue;
+                code = mdb_del(txn, dbi, &key, NULL);
                 if (code && code != MDB_NOTFOUND)
                         return code;
         }
@@ -300,7 +329,7 @@ static int delete_finished(struct index_db *database, MDB_txn *txn, MDB_dbi dbi)
 }
 
 static int change_tree(struct index_db *database, MDB_txn *txn, MDB_val *key,
-                       MDB_val *value)
+                       MDB_val *value, const char *journal_path)
 {
         MDB_dbi dbi;
         int code;
@@ -308,21 +337,22 @@ static int change_tree(struct index_db *database, MDB_txn *txn, MDB_val *key,
         database->in_tree = 1;
         code = mdb_dbi_open(txn, NULL, 0, &dbi);
         if (!code)
-                code = delete_finished(database, txn, dbi);
+                code = delete_finished(database, txn, dbi, journal_path);
         if (!code)
                 code = mdb_put(txn, dbi, key, value, 0);
         database->in_tree = 0;
         return code;
 }
 
-static int commit(struct index_db *database, MDB_val *key, MDB_val *value)
+static int commit(struct index_db *database, MDB_val *key, MDB_val *value,
+                  const char *journal_path)
 {
         MDB_txn *txn;
         int code = mdb_txn_begin(database->env, NULL, 0, &txn);
 
         if (code)
                 return to_errno(code);
-        code = change_tree(database, txn, key, value);
+        code = change_tree(database, txn, key, value, journal_path);
         if (code)
                 mdb_txn_abort(txn);
         else
@@ -347,10 +377,11 @@ int index_db_put(struct index_db *database, const uint8_t *transaction, uint8_t 
         identify_directory(entry.journal_path, &identities[1]);
         index_entry_store_directory(value, &identities[1]);
         memcpy(digits, transaction, sizeof digits);
-        error = commit(database, &key, &stored);
+        error = commit(database, &key, &stored, entry.journal_path);
         if (error)
                 return error;
-        database->finished_count = 0;
+        database->looked_count = 0;
+        remember(database, digits, false); /* a transaction may follow in this process */
         /* The name of a new file needs the directory. */
         if (database->fresh && fsync(database->directory_fd) != 0)
                 return -errno;

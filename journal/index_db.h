@@ -24,8 +24,11 @@ struct index_db {
         ino_t data_inode; /* 0: there was no file */
         bool fresh;       /* the directory must be synced with the first commit */
         volatile sig_atomic_t in_tree; /* LMDB is reading pages, not waiting */
-        unsigned int finished_count;
-        char finished[INDEX_LOOK_MAX][INDEX_TRANSACTION_SIZE];
+        unsigned int looked_count;
+        struct {
+                char transaction[INDEX_TRANSACTION_SIZE];
+                bool over;
+        } looked[INDEX_LOOK_MAX];
 };
 
 /* Open, and make what is missing.  A database that LMDB calls invalid is set
@@ -40,8 +43,11 @@ int index_db_open(struct index_db *database, const char *state_directory);
  */
 void index_db_find_finished(struct index_db *database);
 
-/* Store an entry, durably; delete what was found to be finished in the same
- * transaction.  `value` is completed by the directory's identity.  0 or a negative errno.
+/*
+ * Store an entry, durably; in the same transaction, delete what was found to be over, and
+ * what was looked at and has the same journal path: the new journal could only
+ * be made where the old one is gone.  `value` is completed by the directory's identity. 0
+ * or a negative errno.
  */
 int index_db_put(struct index_db *database, const uint8_t *transaction, uint8_t *value,
                  size_t size);

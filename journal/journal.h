@@ -23,7 +23,7 @@
  *     journal_end(JOURNAL_DONE)    after the switch is durable; durable itself
  *     journal_remove()             ready for the next journal_begin()
  *
- *   at the end:
+ *   at the end, or never, as the end of the process does as well:
  *     journal_index_stop(), journal_close(), journal_place_release()
  *
  * On any failure before the switch: journal_rollback(), journal_end(JOURNAL_ABORTED),
@@ -33,14 +33,15 @@
  *
  * System calls after journal_prepare():
  *
- *     journal_begin        openat, fcntl(F_OFD_SETLK); where locking fails, unlinkat,
- * close journal_add          pwrite64, and only when the buffer is full
- *     journal_close_batch  pwrite64, fdatasync; the first time also fsync of the
- * directory journal_rollback     pread64 of the journal; otherwise only what struct
- * image_io does journal_end          pwrite64, fdatasync journal_remove       unlinkat,
- * close journal_close        close, munmap (free) journal_index_put    sendto
+ *     journal_begin        openat, fcntl F_OFD_SETLK (if that fails: unlinkat, close)
+ *     journal_add          pwrite64, and only when the buffer is full
+ *     journal_close_batch  pwrite64, fdatasync; the first time fsync of the directory
+ *     journal_rollback     pread64 of the journal, and what struct image_io does
+ *     journal_end          pwrite64, fdatasync
+ *     journal_remove       unlinkat, close
+ *     journal_index_put    write
  *     journal_index_wait   recvfrom
- *     journal_index_stop   close, munmap (free)
+ *     journal_close, journal_index_stop   close, munmap (free): not under the sandbox
  *
  * and clock_gettime where the kernel has no vDSO for it (begin, close_batch, end,
  * index_wait).

@@ -49,6 +49,8 @@ static int image_write(void *context, uint64_t offset, const void *buffer, size_
         image->writes++;
         note(image, "W%llu+%llu ", offset / 512, length / 512);
         memcpy(image->cache.bytes + offset, buffer, length);
+        if (offset + length > image->extent)
+                image->extent = offset + length;
         memset(image->dirty + offset / 512, true, length / 512);
         if (length && offset + length > image->cache.size) {
                 image->cache.size = offset + length;
@@ -63,7 +65,7 @@ static int image_sync(void *context)
         bool failing = fails(image);
 
         note(image, "S ", 0, 0);
-        for (size_t i = 0; i < MEMORY_IMAGE_MAX / 512; i++) {
+        for (size_t i = 0; i * 512 < image->extent; i++) {
                 if (image->dirty[i] && !failing)
                         memcpy(image->disk.bytes + i * 512, image->cache.bytes + i * 512,
                                512);
@@ -72,8 +74,7 @@ static int image_sync(void *context)
         if (image->size_dirty && !failing)
                 image->disk.size = image->cache.size;
         image->size_dirty = false;
-        memset(image->disk.bytes + image->disk.size, 0,
-               MEMORY_IMAGE_MAX - image->disk.size);
+        memset(image->disk.bytes + image->disk.size, 0, image->extent - image->disk.size);
         return failing ? -EIO : 0;
 }
 
@@ -88,7 +89,9 @@ static int image_resize(void *context, uint64_t size)
         note(image, "T%llu ", size, 0);
         image->cache.size = size;
         image->size_dirty = true;
-        memset(image->cache.bytes + size, 0, MEMORY_IMAGE_MAX - size);
+        if (size > image->extent)
+                image->extent = size;
+        memset(image->cache.bytes + size, 0, image->extent - size);
         return 0;
 }
 
@@ -108,6 +111,7 @@ struct memory_image *memory_image_create(uint64_t size, unsigned int seed)
 
         assert(image && size <= MEMORY_IMAGE_MAX);
         image->cache.size = size;
+        image->extent = size;
         for (uint64_t i = 0; i < size; i++)
                 image->cache.bytes[i] = (uint8_t)rand_r(&seed);
         image->disk = image->cache;
@@ -147,5 +151,5 @@ bool memory_image_disk_is(const struct memory_image *image,
                           const struct memory_file *file)
 {
         return image->disk.size == file->size &&
-               memcmp(image->disk.bytes, file->bytes, MEMORY_IMAGE_MAX) == 0;
+               memcmp(image->disk.bytes, file->bytes, image->extent) == 0;
 }

@@ -26,6 +26,7 @@ struct memory_image {
         struct memory_file disk;
         bool dirty[MEMORY_IMAGE_MAX / 512u];
         bool size_dirty;
+        uint64_t extent; /* no byte of either file at or behind this was ever set */
 
         unsigned int calls;         /* of any function */
         unsigned int fail_call;     /* this call fails, counted from 1; 0: none */

@@ -172,6 +172,10 @@ static void every_changed_byte_of_an_ended_journal_is_damage(void **state)
                 assert_int_equal(f->reader->fault, JOURNAL_FAULT_ENDING);
                 f->bytes[i] ^= 0x10;
         }
+        ending[ENDING_TRANSACTION] ^= 1; /* another transaction's */
+        journal_sector_seal(ending, 1);
+        assert_int_equal(examine(f, f->bytes, f->size), -EBADMSG);
+        assert_int_equal(f->reader->fault, JOURNAL_FAULT_ENDING);
 }
 
 /* Of the last write, any sectors may be missing: zeros, or beyond the end. */
@@ -232,6 +236,33 @@ static void a_hole_before_a_later_batch_is_damage(void **state)
                 assert_int_equal(f->reader->fault, JOURNAL_FAULT_MISSING);
                 memcpy(f->bytes + at, saved, 512);
         }
+}
+
+/* A power loss leaves zeros or the right bytes, in the last write as well. */
+static void a_damaged_sector_of_an_unclosed_batch_is_damage(void **state)
+{
+        struct fixture *f = *state;
+        size_t start = f->batch_end[BATCHES - 1];
+
+        memset(f->bytes + start, 0, 512);
+        assert_int_equal(examine(f, f->bytes, f->size), 0);
+        for (size_t at = start + 512; at < f->size; at += 100) {
+                f->bytes[at] ^= 4;
+                assert_int_equal(examine(f, f->bytes, f->size), -EBADMSG);
+                assert_int_equal(f->reader->fault, JOURNAL_FAULT_SECTOR);
+                f->bytes[at] ^= 4;
+        }
+}
+
+static void a_sector_is_valid_in_its_own_place_only(void **state)
+{
+        struct fixture *f = *state;
+        const uint8_t *sector = f->bytes + JOURNAL_RECORDS_OFFSET;
+
+        for (uint64_t index = 0; index < 100; index++)
+                assert_int_equal(journal_sector_examine(sector, index),
+                                 index == JOURNAL_RECORDS_OFFSET / 512 ? SECTOR_VALID
+                                                                       : SECTOR_DAMAGED);
 }
 
 static void sectors_that_changed_places_are_damage(void **state)
@@ -354,6 +385,8 @@ int main(void)
             TEST(every_torn_last_batch_does_not_count),
             TEST(every_torn_first_write_has_no_closed_batch),
             TEST(a_hole_before_a_later_batch_is_damage),
+            TEST(a_damaged_sector_of_an_unclosed_batch_is_damage),
+            TEST(a_sector_is_valid_in_its_own_place_only),
             TEST(sectors_that_changed_places_are_damage),
             TEST(sectors_of_another_transaction_never_arrived),
             TEST(a_newer_format_is_told_apart_from_damage),

@@ -343,14 +343,21 @@ static void a_foreign_size_is_refused(void **state)
 static void many_sectors_changed_twice_are_all_explained(void **state)
 {
         struct fixture *f = *state;
+        struct image_io io = memory_image_io(f->image);
 
         journal_remove(f->journal);
         assert_int_equal(journal_begin(f->journal, OLD_SIZE, 512 * 4000), 0);
         plan(f, 1, 100, 3900, JOURNAL_OLD_BEHIND_END);
         plan(f, 2, 100, 3900, JOURNAL_OLD_BYTES);
         plan(f, 3, 100, 3900, JOURNAL_OLD_BYTES);
+        plan(f, 3, 7, 1, JOURNAL_OLD_BYTES);
         close_batch(f);
         apply(f, everything);
+        /* The walk through the other records does not end the look at the rest. */
+        f->image->cache.bytes[7 * 512] ^= 1;
+        assert_int_equal(journal_rollback(f->journal, &io), -ESTALE);
+        assert_int_equal(f->image->writes, 0);
+        f->image->cache.bytes[7 * 512] ^= 1;
         expect_old_image(f);
 }
 

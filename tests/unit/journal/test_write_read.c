@@ -325,8 +325,12 @@ static void a_second_transaction_is_refused_while_one_is_there(void **state)
         assert_int_equal(journal_begin(f->journal, 512, 512), 0);
         assert_int_equal(journal_begin(f->journal, 512, 512), -EBUSY);
         assert_int_equal(journal_begin(other, 512, 512), -EEXIST);
+        journal_close(other);
+        other = scratch_journal(&f->place, "");
         assert_int_equal(journal_remove(f->journal), 0);
         assert_int_equal(journal_begin(other, 512, 512), 0);
+        assert_string_not_equal(journal_transaction_id(other),
+                                journal_transaction_id(f->journal));
         assert_int_equal(journal_remove(other), 0);
         journal_close(other);
 }

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "in_child.h"
+#include "journal/journal.h"
+#include "scratch.h"
+
+struct fixture {
+        struct scratch scratch;
+        char state[4200];  /* the state directory */
+        char images[4200]; /* the image's directory */
+        char image[4500];
+        int fd;
+        struct journal_identity identity;
+        struct journal_place place;
+};
+
+static void open_image(struct fixture *f, const char *name)
+{
+        snprintf(f->image, sizeof f->image, "%s/%s", f->images, name);
+        f->fd = open(f->image, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        assert_true(f->fd >= 0);
+        assert_int_equal(fchmod(f->fd, 0666), 0);
+        assert_int_equal(journal_identify(f->fd, &f->identity), 0);
+}
+
+static int set_up(void **state)
+{
+        struct fixture *f = calloc(1, sizeof *f);
+
+        scratch_create(&f->scratch);
+        assert_int_equal(chmod(f->scratch.path, 0755), 0);
+        snprintf(f->state, sizeof f->state, "%s/home/state", f->scratch.path);
+        snprintf(f->images, sizeof f->images, "%s/images", f->scratch.path);
+        assert_int_equal(mkdir(f->images, 0755), 0);
+        f->place.directory_fd = -1;
+        open_image(f, "disk.qcow2");
+        *state = f;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        struct fixture *f = *state;
+
+        close(f->fd);
+        journal_place_release(&f->place);
+        assert_int_equal(chmod(f->images, 0755), 0);
+        scratch_remove(&f->scratch);
+        free(f);
+        return 0;
+}
+
+static int choose(struct fixture *f)
+{
+        return journal_place_choose(f->fd, f->image, NULL, f->state, &f->identity,
+                                    &f->place);
+}
+
+static void expect_beside(struct fixture *f)
+{
+        char expected[5000];
+
+        assert_int_equal(choose(f), 0);
+        snprintf(expected, sizeof expected, "%s%s", f->image, JOURNAL_SUFFIX);
+        assert_string_equal(f->place.path, expected);
+        assert_true(f->place.beside_image);
+}
+
+static void expect_state_directory(struct fixture *f)
+{
+        char expected[5000];
+        struct stat status;
+
+        assert_int_equal(choose(f), 0);
+        assert_false(f->place.beside_image);
+        snprintf(expected, sizeof expected, "%s/journals/%s", f->state, f->place.name);
+        assert_string_equal(f->place.path, expected);
+        assert_int_equal(strlen(f->place.name), 32 + strlen(JOURNAL_SUFFIX));
+        assert_int_equal(fstat(f->place.directory_fd, &status), 0);
+        assert_int_equal(status.st_mode & 07777, 0700);
+}
+
+static void a_plain_image_has_its_journal_beside_it(void **state)
+{
+        struct fixture *f = *state;
+
+        expect_beside(f);
+        /* Nothing is made that is not needed. */
+        assert_int_not_equal(access(f->state, F_OK), 0);
+}
+
+static void an_image_with_two_links_uses_the_state_directory(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(link(f->image, scratch_path(&f->scratch, "images/second")), 0);
+        expect_state_directory(f);
+}
+
+static void an_image_in_a_sticky_directory_uses_the_state_directory(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(chmod(f->images, 01777), 0);
+        expect_state_directory(f);
+}
+
+static void the_longest_name_that_fits_is_used(void **state)
+{
+        struct fixture *f = *state;
+        char name[256];
+
+        close(f->fd);
+        memset(name, 'n', sizeof name);
+        name[255 - strlen(JOURNAL_SUFFIX)] = '\0';
+        open_image(f, name);
+        expect_beside(f);
+}
+
+static void a_name_of_250_bytes_uses_the_state_directory(void **state)
+{
+        struct fixture *f = *state;
+        char name[251];
+
+        close(f->fd);
+        memset(name, 'n', 250);
+        name[250] = '\0';
+        open_image(f, name);
+        expect_state_directory(f);
+}
+
+static int choose_as_nobody(void *context)
+{
+        struct fixture *f = context;
+
+        become_nobody();
+        snprintf(f->state, sizeof f->state, "%s/nobody/state", f->scratch.path);
+        if (choose(f) != 0)
+                return 1;
+        return f->place.beside_image ? 2 : 0;
+}
+
+/* Root may write everywhere, so this is tried as somebody else. */
+static void
+an_image_in_a_directory_without_write_permission_uses_the_state_directory(void **state)
+{
+        struct fixture *f = *state;
+        const char *home = scratch_path(&f->scratch, "nobody");
+
+        assert_int_equal(mkdir(home, 0700), 0);
+        if (geteuid() == 0)
+                assert_int_equal(chown(home, NOBODY, NOBODY), 0);
+        assert_int_equal(chmod(f->images, 0555), 0);
+        assert_int_equal(in_child(choose_as_nobody, f), 0);
+}
+
+static int choose_under_a_mount(void *context)
+{
+        struct fixture *f = context;
+
+        if (unshare(CLONE_NEWNS) != 0 ||
+            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+            mount(scratch_path(&f->scratch, "other"), f->image, NULL, MS_BIND, NULL) != 0)
+                return 100;
+        close(f->fd);
+        f->fd = open(f->image, O_RDWR | O_CLOEXEC);
+        if (choose(f) != 0)
+                return 1;
+        return f->place.beside_image ? 2 : 0;
+}
+
+static void an_image_that_is_another_mount_uses_the_state_directory(void **state)
+{
+        struct fixture *f = *state;
+        int result;
+
+        close(scratch_file(&f->scratch, "other", 512));
+        result = in_child(choose_under_a_mount, f);
+        if (result == 100) {
+                print_message("mounting is not permitted here\n");
+                skip();
+        }
+        assert_int_equal(result, 0);
+}
+
+static void the_directory_of_the_option_is_used(void **state)
+{
+        struct fixture *f = *state;
+        const char *directory = scratch_path(&f->scratch, "mine");
+
+        assert_int_equal(journal_place_choose(f->fd, f->image, directory, f->state,
+                                              &f->identity, &f->place),
+                         -ENOENT);
+        assert_int_equal(mkdir(directory, 0700), 0);
+        assert_int_equal(journal_place_choose(f->fd, f->image, directory, f->state,
+                                              &f->identity, &f->place),
+                         0);
+        assert_false(f->place.beside_image);
+        assert_memory_equal(f->place.path, directory, strlen(directory));
+        assert_int_equal(f->place.path[strlen(directory)], '/');
+}
+
+static void without_a_state_directory_such_an_image_is_refused(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(chmod(f->images, 01777), 0);
+        assert_int_equal(
+            journal_place_choose(f->fd, f->image, NULL, NULL, &f->identity, &f->place),
+            -EDESTADDRREQ);
+}
+
+static void an_image_that_was_replaced_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        const char *other = scratch_path(&f->scratch, "images/other");
+
+        close(scratch_file(&f->scratch, "images/other", 512));
+        /* The link count stays 1 for the descriptor's file, which got a new name. */
+        assert_int_equal(rename(f->image, scratch_path(&f->scratch, "images/moved")), 0);
+        assert_int_equal(choose(f), -ESTALE);
+        assert_int_equal(rename(other, f->image), 0);
+        assert_int_equal(choose(f), -ESTALE);
+}
+
+static void a_journal_in_memory_for_an_image_on_disk_is_refused(void **state)
+{
+        struct fixture *f = *state;
+        char directory[] = "/dev/shm/journal-test-XXXXXX";
+        struct statfs here;
+        struct statfs there;
+
+        assert_int_equal(statfs(f->scratch.path, &here), 0);
+        if (here.f_type == TMPFS_MAGIC || statfs("/dev/shm", &there) != 0 ||
+            there.f_type != TMPFS_MAGIC) {
+                print_message("needs a tmpfs at /dev/shm and the build on a disk\n");
+                skip();
+        }
+        assert_non_null(mkdtemp(directory));
+        assert_int_equal(journal_place_choose(f->fd, f->image, directory, NULL,
+                                              &f->identity, &f->place),
+                         -EXDEV);
+        /* An image that is in memory itself may have it there. */
+        close(f->fd);
+        strcpy(f->images, directory);
+        open_image(f, "disk.qcow2");
+        expect_beside(f);
+        assert_int_equal(unlink(f->image), 0);
+        assert_int_equal(rmdir(directory), 0);
+        snprintf(f->images, sizeof f->images, "%s/images", f->scratch.path);
+}
+
+static void expect_presence(struct fixture *f, enum journal_presence expected,
+                            const char *path)
+{
+        enum journal_presence presence;
+        char *found;
+
+        assert_int_equal(journal_place_search(&f->place, f->image, f->state, &f->identity,
+                                              &presence, &found),
+                         0);
+        assert_int_equal(presence, expected);
+        if (path)
+                assert_string_equal(found, path);
+        else
+                assert_null(found);
+        free(found);
+}
+
+static void touch(const char *path)
+{
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        close(fd);
+}
+
+static void a_journal_is_found_in_every_place(void **state)
+{
+        struct fixture *f = *state;
+        const char *mine = scratch_path(&f->scratch, "mine");
+        char beside[5000];
+        char in_state[5000];
+
+        snprintf(beside, sizeof beside, "%s%s", f->image, JOURNAL_SUFFIX);
+        assert_int_equal(mkdir(mine, 0700), 0);
+        assert_int_equal(journal_place_choose(f->fd, f->image, mine, f->state,
+                                              &f->identity, &f->place),
+                         0);
+        snprintf(in_state, sizeof in_state, "%s/journals/%s", f->state, f->place.name);
+        expect_presence(f, JOURNAL_ABSENT, NULL);
+
+        touch(f->place.path);
+        expect_presence(f, JOURNAL_PRESENT, f->place.path);
+        assert_int_equal(unlink(f->place.path), 0);
+
+        touch(beside);
+        expect_presence(f, JOURNAL_PRESENT, beside);
+        assert_int_equal(unlink(beside), 0);
+
+        /* A dangling link is something, too. */
+        assert_int_equal(symlink("nowhere", beside), 0);
+        expect_presence(f, JOURNAL_PRESENT, beside);
+        assert_int_equal(unlink(beside), 0);
+
+        assert_int_equal(journal_state_directory_prepare(f->state), 0);
+        assert_int_equal(mkdir(scratch_path(&f->scratch, "home/state/journals"), 0700),
+                         0);
+        touch(in_state);
+        expect_presence(f, JOURNAL_PRESENT, in_state);
+}
+
+static void the_state_directory_follows_the_environment(void **state)
+{
+        char *path;
+        (void)state;
+
+        setenv("XDG_STATE_HOME", "/xdg", 1);
+        setenv("HOME", "/home/user", 1);
+        setenv("INSTAR_STATE_DIR", "/mine", 1);
+        assert_int_equal(journal_state_directory(&path), 0);
+        assert_string_equal(path, "/mine");
+        free(path);
+        setenv("INSTAR_STATE_DIR", "none", 1);
+        assert_int_equal(journal_state_directory(&path), 0);
+        assert_null(path);
+        setenv("INSTAR_STATE_DIR", "relative", 1);
+        assert_int_equal(journal_state_directory(&path), 0);
+        assert_int_equal(path[0], '/');
+        assert_string_equal(strrchr(path, '/'), "/relative");
+        free(path);
+}
+
+static int state_directory_as_nobody(void *context)
+{
+        const char *const *expected = context;
+        char *path;
+
+        become_nobody();
+        unsetenv("INSTAR_STATE_DIR");
+        if (journal_state_directory(&path) != 0)
+                return 1;
+        if (!*expected || !path)
+                return *expected == path ? 0 : 2;
+        return strcmp(path, *expected) ? 3 : 0;
+}
+
+static void without_the_variable_it_is_the_users_own(void **state)
+{
+        const char *expected;
+        char *path;
+        (void)state;
+
+        setenv("XDG_STATE_HOME", "/xdg", 1);
+        setenv("HOME", "/home/user", 1);
+        expected = "/xdg/instar";
+        assert_int_equal(in_child(state_directory_as_nobody, &expected), 0);
+        setenv("XDG_STATE_HOME", "relative is ignored", 1);
+        expected = "/home/user/.local/state/instar";
+        assert_int_equal(in_child(state_directory_as_nobody, &expected), 0);
+        unsetenv("XDG_STATE_HOME");
+        unsetenv("HOME");
+        expected = NULL;
+        assert_int_equal(in_child(state_directory_as_nobody, &expected), 0);
+        if (geteuid() == 0) {
+                unsetenv("INSTAR_STATE_DIR");
+                assert_int_equal(journal_state_directory(&path), 0);
+                assert_string_equal(path, "/var/lib/instar");
+                free(path);
+        }
+}
+
+static void a_state_directory_that_others_can_read_is_refused(void **state)
+{
+        struct fixture *f = *state;
+
+        assert_int_equal(journal_state_directory_prepare(f->state), 0);
+        assert_int_equal(chmod(f->state, 0750), 0);
+        assert_int_equal(journal_state_directory_prepare(f->state), -EPERM);
+        assert_int_equal(chmod(f->state, 0700), 0);
+        assert_int_equal(journal_state_directory_prepare(f->state), 0);
+        if (geteuid() == 0) {
+                assert_int_equal(chown(f->state, NOBODY, NOBODY), 0);
+                assert_int_equal(journal_state_directory_prepare(f->state), -EPERM);
+        }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        const struct CMUnitTest tests[] = {
+            TEST(a_plain_image_has_its_journal_beside_it),
+            TEST(an_image_with_two_links_uses_the_state_directory),
+            TEST(an_image_in_a_sticky_directory_uses_the_state_directory),
+            TEST(the_longest_name_that_fits_is_used),
+            TEST(a_name_of_250_bytes_uses_the_state_directory),
+            TEST(
+                an_image_in_a_directory_without_write_permission_uses_the_state_directory),
+            TEST(an_image_that_is_another_mount_uses_the_state_directory),
+            TEST(the_directory_of_the_option_is_used),
+            TEST(without_a_state_directory_such_an_image_is_refused),
+            TEST(an_image_that_was_replaced_is_refused),
+            TEST(a_journal_in_memory_for_an_image_on_disk_is_refused),
+            TEST(a_journal_is_found_in_every_place),
+            TEST(the_state_directory_follows_the_environment),
+            TEST(without_the_variable_it_is_the_users_own),
+            TEST(a_state_directory_that_others_can_read_is_refused),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
