@@ -7,6 +7,4 @@ file(GLOB guest_native_sources CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/guest/qcow2/*.c ${PROJECT_SOURCE_DIR}/guest/ops/*.c
      ${PROJECT_SOURCE_DIR}/guest/rt/*.c)
 list(FILTER guest_native_sources EXCLUDE REGEX "/guest/rt/(mem|platform_)[^/]*$")
-if(guest_native_sources) # bring-up
 add_library(guest_native STATIC ${guest_native_sources})
-endif()

@@ -16,9 +16,9 @@ if(INSTAR_SANITIZE)
                       -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 else()
-  add_compile_options(-fno-pie -fstack-protector-strong -ffunction-sections -fdata-sections)
+  add_compile_options(-fPIE -fstack-protector-strong -ffunction-sections -fdata-sections)
   add_compile_options("$<$<AND:$<COMPILE_LANGUAGE:C>,$<NOT:$<CONFIG:Debug>>>:-D_FORTIFY_SOURCE=2>")
-  # clang calls -no-pie unused where -static is given too.
+  # clang calls -pie unused where -static-pie is given too.
   add_link_options("$<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument>")
-  add_link_options(-no-pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+  add_link_options(-pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()

@@ -165,12 +165,12 @@ static bool inside_any(const struct extent *list, uint64_t count, uint64_t clust
         return false;
 }
 
-static enum abi_code settle_claim(struct release *release, const struct extent *claim,
-                                  const struct extent *kept, uint64_t kept_count)
+static enum abi_code settle_run(struct release *release, const struct cluster_range *run,
+                                const struct extent *kept, uint64_t kept_count)
 {
         uint64_t file_clusters =
-                release->image->file_end >> release->image->header.cluster_bits;
-        for (uint64_t c = claim->first; c < claim->first + claim->count; c++) {
+            release->image->file_end >> release->image->header.cluster_bits;
+        for (uint64_t c = run->first; c < run->first + run->count; c++) {
                 bool holds;
                 if (inside_any(kept, kept_count, c))
                         continue;
@@ -185,24 +185,35 @@ static enum abi_code settle_claim(struct release *release, const struct extent *
         return ABI_OK;
 }
 
+/* The claims in order, each cluster once: one that is claimed twice leaks once. */
+static enum abi_code unite_claims(const struct release *release, struct range_list *runs)
+{
+        if (!range_list_init(runs, release->count + 1))
+                return ABI_TOO_LARGE;
+        for (uint64_t i = 0; i < release->count; i++)
+                range_list_append(runs, release->claims[i].first, release->claims[i].count);
+        range_list_unite(runs);
+        return ABI_OK;
+}
+
 enum abi_code release_settle(struct release *release, const struct extent *kept,
                              uint64_t kept_count)
 {
+        struct range_list runs;
         uint64_t clusters = 0;
-        for (uint64_t i = 0; i < release->count; i++)
-                clusters += release->claims[i].count;
+        enum abi_code code = unite_claims(release, &runs);
+        if (code)
+                return code;
+        for (uint64_t i = 0; i < runs.count; i++)
+                clusters += runs.ranges[i].count;
         /* Runs that are freed in part fall apart: into one per two clusters at worst. */
-        release->freed = arena_alloc((clusters / 2 + release->count + 1) *
-                                     sizeof *release->freed);
+        release->freed =
+            arena_alloc((clusters / 2 + runs.count + 1) * sizeof *release->freed);
         if (!release->freed)
                 return ABI_TOO_LARGE;
-        for (uint64_t i = 0; i < release->count; i++) {
-                enum abi_code code =
-                        settle_claim(release, &release->claims[i], kept, kept_count);
-                if (code)
-                        return code;
-        }
-        return ABI_OK;
+        for (uint64_t i = 0; i < runs.count && !code; i++)
+                code = settle_run(release, &runs.ranges[i], kept, kept_count);
+        return code;
 }
 
 /* ---- emission ------------------------------------------------------------------- */

@@ -74,12 +74,25 @@ static enum abi_code find_device_end(struct image *image, uint64_t *end)
         return ABI_OK;
 }
 
+/* Clusters of a table with half as many entries again, as far as a table can grow. */
+static uint64_t larger_table(const struct allocator *a, uint64_t least_entries)
+{
+        const uint64_t most = QCOW2_MAX_REFCOUNT_TABLE_BYTES / 8;
+        uint64_t entries = a->image->refcounts.table_entries;
+        entries += entries / 2;
+        entries = entries < most ? entries : most;
+        entries = entries > least_entries ? entries : least_entries;
+        return divide_up(entries * 8, a->image->header.cluster_size);
+}
+
 static enum abi_code plan_capacity(struct allocator *a, uint64_t total)
 {
         struct refcounts *rc = &a->image->refcounts;
         uint64_t per_block = 1ull << rc->block_bits;
-        /* Blocks and a table for `total` clusters are a small fraction of it. */
-        uint64_t clusters = a->next + total + total / 16 + 64;
+        /* Blocks and a table for `total` clusters are a small fraction of it; the table
+         * that is there is not, where clusters are small. */
+        uint64_t table = larger_table(a, 0);
+        uint64_t clusters = a->next + total + total / 16 + table + table / 16 + 64;
         uint64_t entries = clusters / per_block + 8;
         rc->planned = arena_alloc(entries * sizeof *rc->planned);
         rc->planned_entries = entries;
@@ -301,18 +314,28 @@ enum abi_code allocate_some(struct allocator *a, uint64_t count, struct extent *
         return allocate_at_end(a, count < left ? count : left, extent);
 }
 
+/* How many entries a table needs to name the last block that is planned. */
+static uint64_t planned_end(const struct refcounts *rc)
+{
+        uint64_t last = rc->planned_entries;
+        while (last && !rc->planned[last - 1])
+                last--;
+        return last;
+}
+
 enum abi_code allocator_finish(struct allocator *a)
 {
         struct refcounts *rc = &a->image->refcounts;
         if (!a->table_full)
                 return ABI_OK;
-        uint64_t entries = rc->table_entries + rc->table_entries / 2;
-        if (entries < rc->planned_entries)
-                entries = rc->planned_entries;
-        uint64_t clusters = divide_up(entries * 8, a->image->header.cluster_size);
+        /* The table's own clusters may need blocks, too: far fewer than one in 1024. */
+        uint64_t needed = planned_end(rc);
+        uint64_t clusters = larger_table(a, needed + needed / 1024 + 2);
         if (clusters * a->image->header.cluster_size > QCOW2_MAX_REFCOUNT_TABLE_BYTES)
                 return ABI_TOO_LARGE;
         enum abi_code code = allocate_at_end(a, clusters, &a->new_table);
+        if (!code && planned_end(rc) * 8 > clusters * a->image->header.cluster_size)
+                code = ABI_OVERFLOW;
         if (!code)
                 a->growth_end = a->next;
         return code;

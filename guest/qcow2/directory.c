@@ -96,10 +96,14 @@ static enum abi_directory_fault entry_fault(const struct header *h,
         return 0;
 }
 
-/* Names seen so far: an open hash table of entry positions + 1. */
+/*
+ * Names seen so far: an open hash table of entry positions + 1, with 32 bits of the
+ * hash above them, so that names chosen to meet in one slot cost a walk over slots
+ * and not over entries.
+ */
 struct name_set {
         uint64_t mask;
-        uint32_t *slots;
+        uint64_t *slots;
 };
 
 static bool name_set_make(struct name_set *set, uint32_t count)
@@ -122,14 +126,18 @@ static bool name_set_add(struct name_set *set, const struct directory *directory
                          const struct directory_entry *e)
 {
         struct bitmap_name name = {e->name, e->name_length};
-        uint64_t slot = fingerprint(name.bytes, name.length) & set->mask;
+        uint64_t hash = fingerprint(name.bytes, name.length);
+        uint64_t tag = hash & ~(uint64_t)UINT32_MAX;
+        uint64_t slot = hash & set->mask;
         for (; set->slots[slot]; slot = (slot + 1) & set->mask) {
                 struct directory_entry other;
-                if (directory_entry_at(directory, set->slots[slot] - 1, &other) &&
+                uint64_t position = (set->slots[slot] & UINT32_MAX) - 1;
+                if ((set->slots[slot] & ~(uint64_t)UINT32_MAX) == tag &&
+                    directory_entry_at(directory, position, &other) &&
                     same_name(&other, name))
                         return false;
         }
-        set->slots[slot] = (uint32_t)e->position + 1;
+        set->slots[slot] = tag | (e->position + 1);
         return true;
 }
 

@@ -21,28 +21,34 @@ bool growth_needed(const struct growth *growth)
         return growth->allocator->planned_blocks != 0;
 }
 
+/* The block that counts `cluster` is new, or may be written in place. */
+static enum abi_code check_counted_in_place(struct allocator *a, uint64_t cluster)
+{
+        struct refcounts *rc = &a->image->refcounts;
+        uint64_t index = cluster >> rc->block_bits;
+        bool allowed = true;
+        enum abi_code code = ABI_OK;
+        if (index >= rc->planned_entries || !rc->planned[index])
+                code = image_block_in_place(a->image, index, &allowed);
+        if (code || allowed)
+                return code;
+        return fail(ABI_BAD_REFCOUNTS, cluster << a->image->header.cluster_bits, 0,
+                    ABI_REFCOUNT_SHARED, 0);
+}
+
 /* Refcount blocks of the old table that the growth raises refcounts in, and the
  * table's own sectors, are written in place. */
 static enum abi_code check_in_place(struct allocator *a)
 {
-        struct image *image = a->image;
-        struct refcounts *rc = &image->refcounts;
-        uint32_t bits = image->header.cluster_bits;
-        for (uint64_t i = 0; i < rc->planned_entries; i++) {
-                if (!rc->planned[i])
-                        continue;
-                uint64_t cover = (rc->planned[i] >> bits) >> rc->block_bits;
-                bool allowed = true;
-                enum abi_code code = ABI_OK;
-                if (!rc->planned[cover])
-                        code = image_block_in_place(image, cover, &allowed);
-                if (code)
-                        return code;
-                if (!allowed)
-                        return fail(ABI_BAD_REFCOUNTS, rc->planned[i], 0,
-                                    ABI_REFCOUNT_SHARED, 0);
-        }
-        return ABI_OK;
+        struct refcounts *rc = &a->image->refcounts;
+        uint32_t bits = a->image->header.cluster_bits;
+        enum abi_code code = ABI_OK;
+        for (uint64_t i = 0; i < rc->planned_entries && !code; i++)
+                if (rc->planned[i])
+                        code = check_counted_in_place(a, rc->planned[i] >> bits);
+        for (uint64_t i = 0; i < a->new_table.count && !code; i++)
+                code = check_counted_in_place(a, a->new_table.first + i);
+        return code;
 }
 
 /* The table is the one structure that image_in_place() always refuses. */
@@ -66,11 +72,31 @@ static enum abi_code check_table_in_place(struct image *image)
                             ABI_REFCOUNT_OVERLAP, 0);
 }
 
+/* What the ownership's own walk does not see: bitmaps, and blocks, because it is told
+ * of no refcount table. */
+static void contest_others(struct image *image, struct ownership *ownership)
+{
+        const struct refcounts *rc = &image->refcounts;
+        const struct directory *directory = &image->directory;
+        struct directory_entry entry;
+        for (uint64_t i = 0; i < rc->entries_read; i++)
+                ownership_contest(ownership,
+                                  (struct foreign_range){load_be64(&rc->table[i]),
+                                                         image->header.cluster_size});
+        if (directory->bytes)
+                ownership_contest(
+                    ownership,
+                    (struct foreign_range){directory->offset, directory->capacity});
+        for (uint64_t position = 0; directory_entry_at(directory, position, &entry);
+             position += entry.length)
+                ownership_contest_table(ownership, entry.table_offset,
+                                        entry.table_entries);
+}
+
 /* The old table's clusters are the growth's to free if nothing else names them. */
 static enum abi_code prove_old_table(struct growth *growth, bool scan_l2)
 {
         struct image *image = growth->allocator->image;
-        struct refcounts *rc = &image->refcounts;
         struct header without_table = image->header;
         uint64_t first = image->header.refcount_table_offset >> image->header.cluster_bits;
         uint64_t count = image->header.refcount_table_clusters;
@@ -82,10 +108,7 @@ static enum abi_code prove_old_table(struct growth *growth, bool scan_l2)
         if (code || (code = ownership_claim(ownership, first, count)) ||
             (code = ownership_seal(ownership)))
                 return code;
-        for (uint64_t i = 0; i < rc->entries_read; i++)
-                ownership_contest(ownership,
-                                  (struct foreign_range){load_be64(&rc->table[i]),
-                                                         image->header.cluster_size});
+        contest_others(image, ownership);
         if ((code = ownership_prove(ownership, scan_l2, &provable)))
                 return code;
         growth->release_table = provable;

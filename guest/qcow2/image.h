@@ -5,7 +5,17 @@
 
 #include "guest/qcow2/directory.h"
 #include "guest/qcow2/header.h"
+#include "guest/qcow2/ownership_ranges.h"
 #include "guest/qcow2/refcounts.h"
+
+/* What must not be written over, gathered when it is first asked for (in_place.c). */
+struct in_place {
+        bool tables_gathered;
+        bool snapshots_unknown;   /* they cannot be walked: they may be anywhere */
+        struct range_list tables; /* header, L1, refcount table, snapshots: disjoint */
+        bool blocks_gathered;
+        struct range_list blocks; /* refcount blocks, one by one */
+};
 
 struct image {
         uint64_t file_size; /* bytes */
@@ -15,6 +25,7 @@ struct image {
         struct header_bytes header_bytes;
         struct directory directory;
         struct refcounts refcounts;
+        struct in_place in_place;
 };
 
 /* A run of clusters, by index. */

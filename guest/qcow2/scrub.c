@@ -12,6 +12,9 @@
 /* A cluster is looked at in pieces of this many bytes at the most. */
 #define PIECE (64u << 10)
 
+/* The host keeps a copy of what waits to be written: it goes out in parts. */
+#define PART (8u << 20)
+
 static uint64_t piece_size(const struct allocator *a)
 {
         uint64_t size = a->image->header.cluster_size;
@@ -92,6 +95,7 @@ enum abi_code scrub_emit(struct allocator *a, uint32_t step)
 {
         uint64_t size = a->image->header.cluster_size;
         uint64_t piece = piece_size(a);
+        uint64_t waiting = 0;
         if (!a->scrub_count)
                 return ABI_OK;
         uint8_t *zeros = arena_alloc(piece);
@@ -105,6 +109,11 @@ enum abi_code scrub_emit(struct allocator *a, uint32_t step)
                         if (!all_zero(old, piece))
                                 transaction_write(step, 0, a->scrub[i] * size + done, old,
                                                   zeros, piece);
+                }
+                waiting += size;
+                if (waiting >= PART) {
+                        transaction_apply(step, ABI_APPLY_PART);
+                        waiting = 0;
                 }
         }
         transaction_apply(step, 0);

@@ -17,6 +17,26 @@ static void append_json(struct text *out, const struct abi_result *result)
         text_string(out, "\n}\n");
 }
 
+/* What the guest asked for last: numbers of guest/abi.h. */
+static void append_last_request(struct text *err, const struct abi_request *request)
+{
+        if (!request->op)
+                return;
+        text_string(err, "debug: last request: op ");
+        text_number(err, request->op);
+        text_string(err, ", step ");
+        text_number(err, request->step);
+        text_string(err, ", flags ");
+        text_number(err, request->flags);
+        text_string(err, ", offset ");
+        text_hex(err, request->offset);
+        text_string(err, ", length ");
+        text_hex(err, request->length);
+        text_string(err, ", address ");
+        text_hex(err, request->addr);
+        text_string(err, "\n");
+}
+
 static void append_debug(struct text *err, const struct edit_report *report)
 {
         const struct vm_diagnosis *diagnosis = &report->diagnosis;
@@ -36,6 +56,7 @@ static void append_debug(struct text *err, const struct edit_report *report)
                 text_hex(err, diagnosis->cr2);
         }
         text_string(err, "\n");
+        append_last_request(err, &report->last_request);
         if (!report->fault[0])
                 return;
         text_string(err, "debug: fault: ");

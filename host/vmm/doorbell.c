@@ -29,6 +29,7 @@ void doorbell_restart(struct doorbell *d)
         d->bytes_read = 0;
         d->ended = false;
         memset(&d->result, 0, sizeof d->result);
+        memset(&d->last, 0, sizeof d->last);
 }
 
 static enum run_status broken(struct doorbell *d, const char *rule)
@@ -97,6 +98,7 @@ static enum run_status answer_end(struct doorbell *d, bool last)
 static enum run_status answer(struct doorbell *d, uint32_t index, uint32_t count)
 {
         const struct abi_request *r = &d->requests[index];
+        d->last = *r;
         if (r->reserved)
                 return broken(d, "reserved field");
         switch (r->op) {

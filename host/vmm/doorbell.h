@@ -16,6 +16,7 @@ struct doorbell {
         struct abi_request *requests; /* the copy: ABI_MAX_REQUESTS */
         uint64_t rings;
         uint64_t bytes_read;
+        struct abi_request last; /* the request that was looked at last */
         bool ended;
         struct abi_result result; /* once ended */
 };

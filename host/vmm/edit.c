@@ -271,6 +271,7 @@ void edit_run(const struct edit_request *request, struct edit_report *report)
         if (prepare(&run)) {
                 try_until_settled(&run);
                 report->result = run.doorbell.result;
+                report->last_request = run.doorbell.last;
                 report->index_failed = report->index_failed || run.transaction.index_failed;
         }
         clean_up(&run);

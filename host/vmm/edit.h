@@ -46,6 +46,7 @@ struct edit_report {
         char journal_path[4352];  /* EDIT_JOURNAL_PRESENT, EDIT_ROLLBACK_FAILED, EDIT_JOURNAL_ERROR */
         char fault[160];          /* EDIT_PROTOCOL: which rule was broken (for INSTAR_DEBUG) */
         struct vm_diagnosis diagnosis;
+        struct abi_request last_request; /* op 0: there was none */
         uint64_t doorbells;
 };
 

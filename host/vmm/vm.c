@@ -68,6 +68,8 @@ static int create_vcpu(struct vm *vm, int kvm_fd)
         return 0;
 }
 
+/* Of the descriptors only the vCPU's stays: with the VM's own, guest memory could be
+ * mapped anew. */
 static int create_machine(struct vm *vm)
 {
         int kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -86,6 +88,7 @@ static int create_machine(struct vm *vm)
         error = create_memslot(vm);
         if (!error)
                 error = create_vcpu(vm, kvm_fd);
+        close(vm->vm_fd);
 out:
         close(kvm_fd);
         return error;
@@ -102,7 +105,6 @@ int vm_create(uint64_t memory_size, struct vm **created)
         vm = calloc(1, sizeof *vm);
         if (!vm)
                 return -ENOMEM;
-        vm->vm_fd = -1;
         vm->vcpu_fd = -1;
         vm->memory_size = memory_size;
         error = vm_memory_reserve(vm);
@@ -133,8 +135,6 @@ void vm_destroy(struct vm *vm)
         }
         if (vm->vcpu_fd >= 0)
                 close(vm->vcpu_fd);
-        if (vm->vm_fd >= 0)
-                close(vm->vm_fd);
         vm_memory_release(vm);
         free(vm);
 }

@@ -36,7 +36,7 @@
 #define VM_TSS_LIMIT (VM_TSS_IO_BITMAP + ABI_DOORBELL_PORT / 8 + 1)
 
 struct vm {
-        int vm_fd;
+        int vm_fd; /* closed once the vCPU is made */
         int vcpu_fd;
         struct kvm_run *run;
         size_t run_size;

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "guest/rt/arena.h"
+#include "tests/unit/qcow2/ownership_platform.h"
 
 enum abi_code test_plan(const struct test_cluster *cluster,
                         const struct bitmaps_body *wanted, bool publish,
@@ -22,7 +22,7 @@ enum abi_code test_plan(const struct test_cluster *cluster,
         assert_non_null(bytes.bytes);
         assert_true(reach <= cluster->size);
         memcpy(bytes.bytes, cluster->bytes, reach);
-        arena_release(0);
+        platform_start(NULL, 0, PLATFORM_ARENA);
         code = extension_edit(&cluster->header, &bytes, wanted, publish, edit);
         assert_memory_equal(bytes.bytes, cluster->bytes, reach);
         free(bytes.bytes);
