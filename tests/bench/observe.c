@@ -23,7 +23,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,32 +37,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "observe_kvm.h"
+
 #define MAX_TASKS 256
 
-/* A thread that is stopped at a system call's entry remembers the call here. */
-struct task {
-        pid_t pid; /* 0: free */
-        bool inside;
-        uint64_t call;
-        uint64_t arguments[6];
+struct counts {
+        uint64_t syscalls, syncs, image_writes, image_bytes, punches, written_bytes;
+        uint64_t peak_kib;
+        struct kvm_counts kvm;
 };
 
-static struct {
-        uint64_t syscalls, syncs, image_writes, image_bytes, punches, written_bytes;
-        uint64_t peak_kib, kvm_exits, guest_pages;
-} seen;
+static const struct counts nothing = {.kvm = {.faults = -1}};
+static struct counts seen;
 
 static pid_t program;
 static struct task tasks[MAX_TASKS];
 static struct stat image;
 
-/* The memory slots that the program gave to KVM (one program has one VM). */
-static struct {
-        uint64_t address, length;
-} slots[8];
-static unsigned slot_count;
-
-static void fail(const char *what)
+void observe_fail(const char *what)
 {
         fprintf(stderr, "observe: %s: %s\n", what, strerror(errno));
         exit(125);
@@ -80,7 +71,7 @@ static struct task *task_of(pid_t pid)
                         unused = &tasks[i];
         }
         if (!unused)
-                fail("too many threads");
+                observe_fail("too many threads");
         memset(unused, 0, sizeof(*unused));
         unused->pid = pid;
         return unused;
@@ -167,67 +158,6 @@ static void note_write(const struct task *task, int64_t result)
                 seen.syncs++;
 }
 
-/* ---- KVM --------------------------------------------------------------------- */
-
-static void note_slot(const struct task *task)
-{
-        struct kvm_userspace_memory_region region;
-        struct iovec here = {&region, sizeof(region)};
-        struct iovec there = {(void *)(uintptr_t)task->arguments[2], sizeof(region)};
-
-        if (process_vm_readv(task->pid, &here, 1, &there, 1, 0) != sizeof(region))
-                fail("process_vm_readv");
-        if (region.memory_size != 0 && slot_count < sizeof(slots) / sizeof(slots[0])) {
-                slots[slot_count].address = region.userspace_addr;
-                slots[slot_count].length = region.memory_size;
-                slot_count++;
-        }
-}
-
-static uint64_t present_pages(int pagemap, uint64_t address, uint64_t length)
-{
-        uint64_t entries[512], count = 0, first = address / 4096, left = length / 4096;
-
-        while (left != 0) {
-                uint64_t chunk = left < 512 ? left : 512;
-                ssize_t bytes = pread(pagemap, entries, chunk * 8, (off_t)(first * 8));
-                if (bytes != (ssize_t)(chunk * 8))
-                        return count;
-                for (uint64_t i = 0; i < chunk; i++)
-                        count += entries[i] >> 63;
-                first += chunk;
-                left -= chunk;
-        }
-        return count;
-}
-
-static void note_guest_pages(pid_t pid)
-{
-        char path[64];
-        uint64_t pages = 0;
-        int pagemap;
-
-        snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-        pagemap = open(path, O_RDONLY | O_CLOEXEC);
-        if (pagemap < 0)
-                return;
-        for (unsigned i = 0; i < slot_count; i++)
-                pages += present_pages(pagemap, slots[i].address, slots[i].length);
-        close(pagemap);
-        if (pages > seen.guest_pages)
-                seen.guest_pages = pages;
-}
-
-static void note_ioctl(const struct task *task, int64_t result)
-{
-        if (task->arguments[1] == KVM_SET_USER_MEMORY_REGION && result == 0)
-                note_slot(task);
-        if (task->arguments[1] == KVM_RUN) {
-                seen.kvm_exits++;
-                note_guest_pages(task->pid);
-        }
-}
-
 /* ---- the loop ------------------------------------------------------------------ */
 
 /* A system call has returned. */
@@ -254,7 +184,7 @@ static void note_call(const struct task *task, int64_t result)
                 seen.punches += kind_of(task->pid, task->arguments[0]) == THE_IMAGE;
                 break;
         case __NR_ioctl:
-                note_ioctl(task, result);
+                kvm_note_ioctl(program, task, result, &seen.kvm);
                 break;
         default:
                 break;
@@ -296,7 +226,7 @@ static int at_stop(pid_t pid, int status)
         if (event == PTRACE_EVENT_EXIT)
                 note_peak(pid);
         if (event == PTRACE_EVENT_EXEC && pid == program)
-                memset(&seen, 0, sizeof(seen)); /* what came before was observe itself */
+                seen = nothing; /* what came before was observe itself */
         if (event != 0)
                 return 0; /* a new thread's first stop is one of these, too */
         return signal;
@@ -314,7 +244,7 @@ static int follow(void)
                 if (pid < 0 && errno == ECHILD)
                         return result;
                 if (pid < 0)
-                        fail("waitpid");
+                        observe_fail("waitpid");
                 if (WIFSTOPPED(status)) {
                         int signal = at_stop(pid, status);
                         ptrace(PTRACE_SYSCALL, pid, NULL, (long)signal);
@@ -336,7 +266,7 @@ static void start(char **arguments)
         pid_t child = fork();
 
         if (child < 0)
-                fail("fork");
+                observe_fail("fork");
         if (child == 0) {
                 int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
                 if (null < 0 || dup2(null, STDOUT_FILENO) < 0)
@@ -348,9 +278,33 @@ static void start(char **arguments)
         /* SEIZE, not TRACEME: group stops and new threads then report events. */
         if (waitpid(child, &status, WUNTRACED) < 0 ||
             ptrace(PTRACE_SEIZE, child, NULL, options) != 0)
-                fail("PTRACE_SEIZE");
+                observe_fail("PTRACE_SEIZE");
         program = child;
         kill(child, SIGCONT);
+}
+
+static void print(int status)
+{
+        const struct {
+                const char *name;
+                uint64_t count;
+        } counts[] = {
+            {"syscalls", seen.syscalls},
+            {"syncs", seen.syncs},
+            {"image_writes", seen.image_writes},
+            {"image_bytes", seen.image_bytes},
+            {"punches", seen.punches},
+            {"written_bytes", seen.written_bytes},
+            {"peak_kib", seen.peak_kib},
+            {"kvm_exits", seen.kvm.exits},
+            {"guest_resident", seen.kvm.resident},
+        };
+
+        printf("{\"status\": %d", status);
+        for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+                printf(", \"%s\": %llu", counts[i].name,
+                       (unsigned long long)counts[i].count);
+        printf(", \"guest_pages\": %lld}\n", (long long)seen.kvm.faults);
 }
 
 int main(int argc, char **argv)
@@ -360,17 +314,8 @@ int main(int argc, char **argv)
                 return 125;
         }
         if (stat(argv[1], &image) != 0)
-                fail(argv[1]);
+                observe_fail(argv[1]);
         start(argv + 2);
-        int status = follow();
-        printf("{\"status\": %d, \"syscalls\": %llu, \"syncs\": %llu, "
-               "\"image_writes\": %llu, \"image_bytes\": %llu, \"punches\": %llu, "
-               "\"written_bytes\": %llu, \"peak_kib\": %llu, \"kvm_exits\": %llu, "
-               "\"guest_pages\": %llu}\n",
-               status, (unsigned long long)seen.syscalls, (unsigned long long)seen.syncs,
-               (unsigned long long)seen.image_writes,
-               (unsigned long long)seen.image_bytes, (unsigned long long)seen.punches,
-               (unsigned long long)seen.written_bytes, (unsigned long long)seen.peak_kib,
-               (unsigned long long)seen.kvm_exits, (unsigned long long)seen.guest_pages);
+        print(follow());
         return 0;
 }

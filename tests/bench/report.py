@@ -62,9 +62,10 @@ def resources(cases):
                          quantity(seen["written_bytes"]), str(seen["punches"]),
                          f"{seen['peak_kib'] / 1024:.1f}",
                          str(seen["guest_pages"]) if virtual else "-",
+                         str(seen["guest_resident"]) if virtual else "-",
                          str(seen["kvm_exits"]) if virtual else "-"])
     table(["one run", "calls", "syncs", "writes", "to image", "to files", "punches", "peak MiB",
-           "guest pages", "exits"], rows)
+           "guest faults", "pages", "exits"], rows)
 
 
 def bars(rows):

@@ -29,6 +29,8 @@ class References:
     def add(self, offset, length, owner):
         if not length:
             return
+        if length > 1 << 30 or offset >> 60:
+            raise Malformed(f"{owner}: {length} bytes at {offset}")
         bits = self.image.cluster_bits
         for cluster in range(offset >> bits, ((offset + length - 1) >> bits) + 1):
             self.owners[cluster].append(owner)

@@ -22,14 +22,21 @@ def tool(*command, fails=False):
 
 
 def create(path, size="64M", *, cluster=65536, options="", backing=None, backing_format="qcow2"):
-    """A qcow2 image as `qemu-img create` makes it; its path."""
+    """A qcow2 image as `qemu-img create` makes it; its path.
+
+    A backing file's name is written by hand, right behind the extensions as qemu does it:
+    it may be any name, with no file behind it, and lack the format."""
     command = ["qemu-img", "create", "-q", "-f", "qcow2",
                "-o", f"cluster_size={cluster}" + (f",{options}" if options else "")]
     if "luks" in options:
         command += LUKS_SECRET
-    if backing:
-        command += ["-u", "-b", backing] + (["-F", backing_format] if backing_format else [])
     tool(*command, path, str(size))
+    if backing:
+        with craft.Craft(path) as image:
+            records = image.records()
+            if backing_format:
+                records.insert(0, (qcow2.EXT_BACKING_FORMAT, backing_format.encode()))
+            image.write_extensions(records, backing=backing.encode())
     return path
 
 
@@ -39,11 +46,17 @@ def bitmap(path, *arguments):
 
 
 def write(path, *commands):
-    """qemu-io commands, like `write -P 7 0 64k`."""
-    line = ["qemu-io", "-f", "qcow2"]
+    """qemu-io commands, like `write -P 7 0 64k`; the backing file is not opened."""
+    line = ["qemu-io"]
     for command in commands:
         line += ["-c", command]
-    tool(*line, path)
+    tool(*line, alone(path))
+
+
+def alone(path):
+    """How to tell qemu to open an image without its backing file."""
+    return "json:" + json.dumps({"driver": "qcow2", "backing": None,
+                                 "file": {"driver": "file", "filename": path}})
 
 
 def snapshot(path, name):
@@ -56,7 +69,7 @@ def check_options(path):
         if image.luks_header:
             return [*LUKS_SECRET, "--image-opts",
                     f"driver=qcow2,encrypt.format=luks,encrypt.key-secret=key,file.filename={path}"]
-    return [path]
+        return [alone(path) if image.backing_name else path]
 
 
 def info(path):

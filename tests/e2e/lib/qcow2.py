@@ -26,6 +26,7 @@ EXT_FEATURE_NAMES = 0x6803F857
 EXT_BITMAPS = 0x23852875
 EXT_CRYPTO = 0x0537BE77
 EXT_DATA_FILE = 0x44415441
+EXT_PADDING = 0x696E7374
 
 INCOMPAT_DIRTY = 1
 INCOMPAT_CORRUPT = 2
@@ -38,6 +39,12 @@ AUTOCLEAR_RAW_DATA = 2
 FLAG_IN_USE = 1
 FLAG_AUTO = 2
 FLAG_EXTRA_COMPATIBLE = 4
+
+MAX_BITMAPS = 65535
+MAX_DIRECTORY = 1024 * MAX_BITMAPS
+MAX_TABLE = 1 << 21  # what a test may need; the format's limit is 2^27
+MAX_BITMAP_BYTES = 512 << 20
+MAX_SNAPSHOTS = 65536
 
 TABLE_OFFSET_MASK = 0x00FFFFFFFFFFFE00
 TABLE_RESERVED_MASK = 0xFF000000000001FE
@@ -158,13 +165,15 @@ class Image:
         if not 9 <= self.cluster_bits <= 21:
             raise Malformed(f"cluster_bits {self.cluster_bits}")
         self.cluster_size = 1 << self.cluster_bits
+        if self.l1_size > 1 << 20 or self.snapshot_count > MAX_SNAPSHOTS:
+            raise Malformed(f"L1 of {self.l1_size} entries, {self.snapshot_count} snapshots")
         self.incompatible = self.compatible = self.autoclear = 0
         self.refcount_order, self.header_length, self.compression_type = 4, 72, 0
         if self.version == 3:
             (self.incompatible, self.compatible, self.autoclear, self.refcount_order,
              self.header_length) = self._unpack("QQQII", 72)
-            if self.header_length < 104 or self.header_length % 8:
-                raise Malformed(f"header_length {self.header_length}")
+            if self.header_length < 104 or self.header_length % 8 or self.refcount_order > 6:
+                raise Malformed(f"header_length {self.header_length}, order {self.refcount_order}")
             if self.header_length > 104:
                 self.compression_type = self.pread(104, 1)[0]
         if self.backing_offset and self.backing_offset + self.backing_size > self.cluster_size:
@@ -197,8 +206,10 @@ class Image:
         return found[0] if found else None
 
     def feature_extensions(self):
-        """(type, data) of all extensions but the bitmaps record, in order."""
-        return [(e.type, e.data) for e in self.extensions if e.type != EXT_BITMAPS]
+        """(type, data) of all extensions in order, but for the bitmaps record and what
+        instar leaves where that record once was: zeros under a type of its own."""
+        return [(e.type, e.data) for e in self.extensions if e.type != EXT_BITMAPS
+                and not (e.type == EXT_PADDING and not any(e.data))]
 
     @property
     def backing_format(self):
@@ -224,6 +235,8 @@ class Image:
 
     def _load_refcount_table(self):
         length = self.refcount_table_clusters << self.cluster_bits
+        if length > 8 << 20:
+            raise Malformed(f"refcount table of {length} bytes")
         raw = self.pread(self.refcount_table_offset, length)
         self.refcount_table = struct.unpack(f">{length // 8}Q", raw)
 
@@ -269,7 +282,8 @@ class Image:
         if body is None:
             return []
         count, size, offset = body
-        if offset % self.cluster_size or not size or not count:
+        if (offset % self.cluster_size or not 0 < size <= MAX_DIRECTORY
+                or not 0 < count <= MAX_BITMAPS):
             raise Malformed(f"bitmaps extension {body}")
         entries, at, raw = [], 0, self.pread(offset, size)
         while at < size:
@@ -296,6 +310,8 @@ class Image:
 
     def table(self, bitmap):
         """The bitmap table's entries, checked for reserved bits."""
+        if bitmap.table_size > MAX_TABLE:
+            raise Malformed(f"table of {bitmap.table_size} entries")
         raw = self.pread(bitmap.table_offset, 8 * bitmap.table_size)
         entries = struct.unpack(f">{bitmap.table_size}Q", raw)
         for entry in entries:
@@ -307,8 +323,10 @@ class Image:
 
     def raw_bits(self, bitmap):
         """Every table entry's cluster, one behind the other."""
-        parts = []
-        for entry in self.table(bitmap):
+        parts, table = [], self.table(bitmap)
+        if len(table) * self.cluster_size > MAX_BITMAP_BYTES + self.cluster_size:
+            raise Malformed(f"bitmap of {len(table)} clusters")
+        for entry in table:
             if entry & TABLE_OFFSET_MASK:
                 parts.append(self.pread(entry & TABLE_OFFSET_MASK, self.cluster_size))
             else:

@@ -28,6 +28,8 @@ def snapshots(image):
     for _ in range(image.snapshot_count):
         (l1_offset, l1_size, id_size, name_size, _, _, _, _, extra) = struct.unpack(
             ">QIHHIIQII", image.pread(at, 40))
+        if extra > 1024 or l1_size > 4 << 20:
+            raise Malformed(f"snapshot with {extra} bytes of extra data, L1 of {l1_size} entries")
         head = 40 + extra
         raw = image.pread(at + head, id_size + name_size)
         length = -(-(head + id_size + name_size) // 8) * 8

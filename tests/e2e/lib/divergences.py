@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The one registry of what `instar bitmap` does otherwise than `qemu-img bitmap`.
+
+Each entry has one field that differs and one cause.  `applies` decides from the
+command and the image alone, never from the outcome; the cross-validation fails on a
+difference without an entry that applies, and on an entry that no test sees at work.
+"""
+
+from dataclasses import dataclass
+from typing import Callable
+
+from lib.qcow2 import INCOMPAT_DIRTY
+
+EXIT = "exit"          # one succeeds, the other fails
+BITMAPS = "bitmaps"    # names, flags, granularities, order after both failed
+BITS = "bits"          # bits after both failed
+FIELDS = (EXIT, BITMAPS, BITS)
+
+MAX_ACTIONS = 8
+MAX_SOURCES = 8
+NAMES_POOL = 2048
+
+
+@dataclass(frozen=True)
+class Command:
+    """What both programs are asked: actions in order, each a (flag, source or None)."""
+
+    actions: tuple
+    name: str
+    granularity: str | None = None
+    extra: tuple = ()  # further options, word for word
+
+    def arguments(self, path):
+        words = list(self.extra)
+        for flag, source in self.actions:
+            words += [flag] if source is None else [flag, source]
+        if self.granularity is not None:
+            words += ["-g", self.granularity]
+        return [*words, path, self.name]
+
+    @property
+    def sources(self):
+        return [s for flag, s in self.actions if flag == "--merge"]
+
+    @property
+    def merges(self):
+        return bool(self.sources)
+
+    @property
+    def is_mixed(self):
+        return self.merges and len(self.sources) < len(self.actions)
+
+
+@dataclass(frozen=True)
+class Divergence:
+    field: str
+    cause: str
+    applies: Callable  # (command, image before the command) -> bool
+
+
+def _granularities_differ(command, image):
+    by_name = {b.name.decode(): b.granularity for b in image.bitmaps()}
+    own = by_name.get(command.name)
+    return any(by_name.get(s, own) != own for s in command.sources)
+
+
+def _value(command):
+    """-g as a plain number, None if it is written otherwise."""
+    text = command.granularity or ""
+    return int(text) if text.isdecimal() else None
+
+
+def _breaks_off(command, _):
+    """Several actions: qemu stores those before the one that fails."""
+    return len(command.actions) > 1
+
+
+def _entry_is_lost(_, image):
+    """A table entry names a cluster behind the end of the file."""
+    return any(e >> image.cluster_bits >= image.file_clusters
+               for b in image.bitmaps() for e in image.table(b))
+
+
+KNOWN_BITMAP_DIVERGENCES = {
+    "merge_mixed": Divergence(
+        EXIT, "a merge must be the only action of its invocation",
+        lambda command, _: command.is_mixed),
+    "cross_file_merge": Divergence(
+        EXIT, "-b and -F are not supported",
+        lambda command, _: "-b" in command.extra),
+    "refcount_bits": Divergence(
+        EXIT, "only refcounts of 16 bits are supported",
+        lambda _, image: image.refcount_order != 4),
+    "merge_granularity": Divergence(
+        EXIT, "a merge does not rescale",
+        lambda command, image: command.merges and _granularities_differ(command, image)),
+    "granularity_zero": Divergence(
+        EXIT, "-g 0 is out of range; to qemu it means the default",
+        lambda command, _: _value(command) == 0),
+    "granularity_64_bits": Divergence(
+        EXIT, "-g is checked in 64 bits; qemu cuts it to 32",
+        lambda command, _: (_value(command) or 0) >> 32 != 0),
+    "stale_extension": Divergence(
+        EXIT, "bitmaps behind a clear autoclear bit are inconsistent: only --remove; "
+        "qemu drops them on opening",
+        lambda _, image: image.bitmaps_body() is not None and not image.bitmaps_valid),
+    "dirty_bit": Divergence(
+        EXIT, "an image that was not closed cleanly is refused; qemu repairs it on opening",
+        lambda _, image: bool(image.incompatible & INCOMPAT_DIRTY)),
+    "luks": Divergence(
+        EXIT, "no passphrase is needed: bitmaps are not encrypted",
+        lambda _, image: image.luks_header is not None),
+    "object": Divergence(
+        EXIT, "--object is not supported",
+        lambda command, _: "--object" in command.extra),
+    "image_opts": Divergence(
+        EXIT, "--image-opts is not supported",
+        lambda command, _: "--image-opts" in command.extra),
+    "too_many_actions": Divergence(
+        EXIT, "at most 8 actions an invocation",
+        lambda command, _: len(command.actions) - len(command.sources) > MAX_ACTIONS),
+    "too_many_sources": Divergence(
+        EXIT, "at most 8 merge sources an invocation",
+        lambda command, _: len(command.sources) > MAX_SOURCES),
+    "names_pool": Divergence(
+        EXIT, "at most 2048 bytes of source names an invocation",
+        lambda command, _: sum(len(s) for s in command.sources) > NAMES_POOL),
+    "extra_data": Divergence(
+        EXIT, "extra data in a directory entry is kept; qemu cannot open such an image",
+        lambda _, image: any(b.extra for b in image.bitmaps())),
+    "missing_data_file": Divergence(
+        EXIT, "no file that the image names is ever opened",
+        lambda _, image: image.has_data_file),
+    "lost_bits": Divergence(
+        EXIT, "bits behind the end of the file are an error; qemu takes them for zeros",
+        _entry_is_lost),
+    "no_bitmaps_extension": Divergence(
+        EXIT, "the autoclear bit without the extension is refused; qemu does not look",
+        lambda _, image: bool(image.autoclear & 1) and image.bitmaps_body() is None),
+    "partial_bitmaps": Divergence(
+        BITMAPS, "all actions or none; qemu keeps what came before the one that failed",
+        _breaks_off),
+    "partial_bits": Divergence(
+        BITS, "all actions or none; qemu keeps what came before the one that failed",
+        _breaks_off),
+}
+
+
+def known(field, command, image):
+    """The keys of the entries for this field that apply."""
+    return [key for key, entry in KNOWN_BITMAP_DIVERGENCES.items()
+            if entry.field == field and entry.applies(command, image)]
