@@ -18,7 +18,8 @@
 static bool header_is_what_the_host_saw(const struct image *image,
                                         const struct abi_call *call)
 {
-        uint64_t length = image->file_size < ABI_PROBE_SIZE ? image->file_size : ABI_PROBE_SIZE;
+        uint64_t length =
+            image->file_size < ABI_PROBE_SIZE ? image->file_size : ABI_PROBE_SIZE;
         return fingerprint(image->header_bytes.bytes, length) == call->header_fingerprint;
 }
 
@@ -37,8 +38,8 @@ static enum abi_code prefetch(struct image *image)
 static enum abi_code run(const struct abi_call *call, struct edit *edit)
 {
         struct image *image = edit->image;
-        enum abi_code code = image_open(image, call->file_size,
-                                        call->flags & ABI_CALL_BLOCK_DEVICE);
+        enum abi_code code =
+            image_open(image, call->file_size, call->flags & ABI_CALL_BLOCK_DEVICE);
         if (image->header_bytes.bytes && !header_is_what_the_host_saw(image, call))
                 return ABI_HEADER_CHANGED;
         if (code || (code = target_apply_actions(image, call, &edit->target)) ||

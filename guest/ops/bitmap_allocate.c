@@ -50,16 +50,17 @@ static enum abi_code allocate_clusters(struct edit *edit)
         uint64_t directories = directory_clusters(edit);
         if (needs_table(edit)) {
                 edit->new_table_entries =
-                        edit->target.recreated
-                                ? bitmap_table_entries(h, edit->target.granularity_bits)
-                                : edit->old_entries;
+                    edit->target.recreated
+                        ? bitmap_table_entries(h, edit->target.granularity_bits)
+                        : edit->old_entries;
                 tables = table_clusters(h, edit->new_table_entries);
         }
         enum abi_code code = ABI_OK;
         if (tables + directories + edit->merge.data_clusters == 0)
                 return ABI_OK;
-        code = allocator_begin(edit->image, tables + directories + edit->merge.data_clusters,
-                               &edit->allocator);
+        code =
+            allocator_begin(edit->image, tables + directories + edit->merge.data_clusters,
+                            &edit->allocator);
         if (!code && tables)
                 code = allocate_run(&edit->allocator, tables, &edit->new_table);
         if (!code && directories)
@@ -78,7 +79,7 @@ static enum abi_code build_table(struct edit *edit)
         if (!edit->target.merged || !edit->new_table.count)
                 return ABI_OK; /* zeros: a hole */
         edit->table_content_bytes =
-                divide_up(edit->new_table_entries * 8, ABI_SECTOR) * ABI_SECTOR;
+            divide_up(edit->new_table_entries * 8, ABI_SECTOR) * ABI_SECTOR;
         edit->table_content = arena_alloc(edit->table_content_bytes);
         if (!edit->table_content)
                 return ABI_TOO_LARGE;
@@ -90,12 +91,11 @@ static void store_new_entry(struct edit *edit, uint8_t *bytes)
 {
         const struct target *t = &edit->target;
         struct directory_new_entry entry = {
-                .name = t->name,
-                .table_offset =
-                        edit->new_table.first << edit->image->header.cluster_bits,
-                .table_entries = (uint32_t)edit->new_table_entries,
-                .flags = t->flags,
-                .granularity_bits = t->granularity_bits,
+            .name = t->name,
+            .table_offset = edit->new_table.first << edit->image->header.cluster_bits,
+            .table_entries = (uint32_t)edit->new_table_entries,
+            .flags = t->flags,
+            .granularity_bits = t->granularity_bits,
         };
         directory_store_entry(bytes, &entry);
 }
@@ -110,17 +110,18 @@ static void copy_directory(struct edit *edit)
         uint64_t behind = before + (t->existed && !stays ? t->old.length : 0);
         if (d->bytes) {
                 memcpy(edit->directory_bytes, d->bytes, before);
-                memcpy(edit->directory_bytes + before, d->bytes + behind, d->size - behind);
+                memcpy(edit->directory_bytes + before, d->bytes + behind,
+                       d->size - behind);
         }
         if (stays) {
                 uint8_t *entry = edit->directory_bytes + t->old.position;
                 store_be32(entry + QCOW2_ENTRY_FLAGS, t->flags);
                 if (edit->new_table.count)
                         store_be64(entry, edit->new_table.first
-                                                  << edit->image->header.cluster_bits);
+                                              << edit->image->header.cluster_bits);
         } else if (t->exists) {
                 store_new_entry(edit, edit->directory_bytes + edit->directory_size -
-                                              directory_entry_length(t->name.length));
+                                          directory_entry_length(t->name.length));
         }
 }
 
@@ -152,10 +153,10 @@ const struct bitmaps_body *edit_wanted_body(const struct edit *edit,
                 return NULL;
         body->count = edit->target.bitmaps;
         body->directory_size = edit->directory_size;
-        body->directory_offset =
-                edit->new_directory.count
-                        ? edit->new_directory.first << edit->image->header.cluster_bits
-                        : edit->image->directory.offset;
+        body->directory_offset = edit->new_directory.count
+                                     ? edit->new_directory.first
+                                           << edit->image->header.cluster_bits
+                                     : edit->image->directory.offset;
         return body;
 }
 
@@ -184,14 +185,13 @@ static enum abi_code check_block(struct edit *edit, uint64_t cluster, uint64_t *
         struct refcounts *rc = &edit->image->refcounts;
         uint64_t index = cluster >> rc->block_bits;
         bool allowed;
-        if (index + 1 == *checked ||
-            (index < rc->planned_entries && rc->planned[index]))
+        if (index + 1 == *checked || (index < rc->planned_entries && rc->planned[index]))
                 return ABI_OK;
         *checked = index + 1;
         enum abi_code code = image_block_in_place(edit->image, index, &allowed);
         if (!code && !allowed)
-                code = fail(ABI_BAD_REFCOUNTS, cluster * edit->image->header.cluster_size, 0,
-                            ABI_REFCOUNT_SHARED, 0);
+                code = fail(ABI_BAD_REFCOUNTS, cluster * edit->image->header.cluster_size,
+                            0, ABI_REFCOUNT_SHARED, 0);
         return code;
 }
 
@@ -237,8 +237,7 @@ enum abi_code edit_allocate(struct edit *edit)
         bool scan = !(edit->call->flags & ABI_CALL_NO_OWNERSHIP_SCAN);
         enum abi_code code = allocate_clusters(edit);
         if (code || (code = build_table(edit)) || (code = build_directory(edit)) ||
-            (code = check_in_place(edit)) ||
-            (code = check_header_edit(edit)))
+            (code = check_in_place(edit)) || (code = check_header_edit(edit)))
                 return code;
         edit->allocator.image = edit->image;
         if ((code = growth_prepare(&edit->allocator, scan, &edit->growth)))

@@ -84,8 +84,9 @@ static bool shrinks_in_place(const struct edit *edit)
         const struct directory *d = &edit->image->directory;
         uint64_t cluster_size = edit->image->header.cluster_size;
         return is_last_entry(edit) &&
-               divide_up(d->size - edit->target.old.length, cluster_size) * cluster_size ==
-                       d->capacity;
+               divide_up(d->size - edit->target.old.length, cluster_size) *
+                       cluster_size ==
+                   d->capacity;
 }
 
 static enum abi_code choose_directory(struct edit *edit)
@@ -126,9 +127,9 @@ static enum abi_code choose_for_existing(struct edit *edit)
                 edit->how = EDIT_FLAGS;
                 return ABI_OK;
         }
-        bool one_sector = edit->old_table && edit->zero_length &&
-                          in_one_sector(t->old.table_offset + edit->zero_first,
-                                        edit->zero_length);
+        bool one_sector =
+            edit->old_table && edit->zero_length &&
+            in_one_sector(t->old.table_offset + edit->zero_first, edit->zero_length);
         if (t->cleared && !flags_change(edit) && one_sector)
                 edit->how = EDIT_ZERO_TABLE; /* if edit_prove() agrees */
         else if (edit->content_changes && edit->entry_in_place &&
@@ -174,9 +175,8 @@ static enum abi_code confirm_zero_table(struct edit *edit)
         uint64_t offset = edit->target.old.table_offset + edit->zero_first;
         bool holds;
         bool in_place = false;
-        enum abi_code code = release_holds(&edit->release,
-                                           offset >> edit->image->header.cluster_bits,
-                                           &holds);
+        enum abi_code code = release_holds(
+            &edit->release, offset >> edit->image->header.cluster_bits, &holds);
         if (!code && holds)
                 code = image_in_place(edit->image, offset, edit->zero_length, &in_place);
         if (code || in_place)
@@ -198,17 +198,17 @@ enum abi_code edit_prove(struct edit *edit)
         bool scan = !(edit->call->flags & ABI_CALL_NO_OWNERSHIP_SCAN) ||
                     header_is_stale(&edit->image->header);
         enum abi_code code = release_prove(
-                &edit->release, t->existed ? t->old.position : UINT64_MAX, scan);
+            &edit->release, t->existed ? t->old.position : UINT64_MAX, scan);
         if (!code && edit->how == EDIT_ZERO_TABLE)
                 code = confirm_zero_table(edit);
         if (code)
                 return code;
         if (edit->how == EDIT_ZERO_TABLE)
                 kept[kept_count++] = (struct extent){
-                        t->old.table_offset >> bits,
-                        table_clusters(&edit->image->header, edit->old_entries)};
+                    t->old.table_offset >> bits,
+                    table_clusters(&edit->image->header, edit->old_entries)};
         if (d->bytes && edit->how != EDIT_DIRECTORY)
                 kept[kept_count++] =
-                        (struct extent){d->offset >> bits, d->capacity >> bits};
+                    (struct extent){d->offset >> bits, d->capacity >> bits};
         return release_settle(&edit->release, kept, kept_count);
 }

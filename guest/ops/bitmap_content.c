@@ -13,7 +13,8 @@ static enum abi_code read_old_table(struct edit *edit)
         const struct directory_entry *old = &edit->target.old;
         uint64_t *table;
         edit->old_entries = old->table_entries;
-        if (!range_inside(old->table_offset, edit->old_entries * 8, edit->image->file_end))
+        if (!range_inside(old->table_offset, edit->old_entries * 8,
+                          edit->image->file_end))
                 return ABI_OK; /* nothing of it can be known */
         table = arena_alloc(edit->old_entries * 8);
         if (!table)
@@ -44,7 +45,10 @@ static bool uses_old_content(const struct target *t)
 
 static enum abi_code decide_merge(struct edit *edit)
 {
-        if (!edit->old_table)
+        /* A table or data that the file's end cuts off would be merged as clean. */
+        if (!edit->old_table ||
+            !range_inside(edit->target.old.table_offset, edit->old_entries * 8,
+                          edit->image->file_size))
                 return fail(ABI_BAD_TABLE, edit->target.old.table_offset, 0, 0, 0);
         enum abi_code code = merge_decide(edit->image, edit->call, &edit->target,
                                           edit->old_table, &edit->merge);
@@ -72,7 +76,7 @@ static enum abi_code claim_old(struct edit *edit)
 {
         const struct header *h = &edit->image->header;
         enum abi_code code =
-                release_begin(edit->image, edit->old_entries + 8, &edit->release);
+            release_begin(edit->image, edit->old_entries + 8, &edit->release);
         if (code || !edit->old_table)
                 return code;
         release_claim(&edit->release, edit->target.old.table_offset >> h->cluster_bits,

@@ -26,7 +26,8 @@ enum edit_switch {
         EDIT_FLAGS,      /* the flags of the directory entry */
         EDIT_ZERO_TABLE, /* the table's entries, which lie in one sector, become zeros */
         EDIT_TABLE,      /* table offset (and flags) of the directory entry */
-        EDIT_DIRECTORY,  /* the extension's body: a longer, shorter, other, or no directory */
+        EDIT_DIRECTORY, /* the extension's body: a longer, shorter, other, or no directory
+                         */
 };
 
 struct edit {
@@ -40,11 +41,11 @@ struct edit {
         struct merge merge;
 
         enum edit_switch how;
-        bool entry_in_place;    /* the directory entry may be written in place */
-        bool append_in_place;   /* the new entry fits the directory's slack */
-        bool directory_moves;   /* the new directory needs clusters of its own */
-        bool slack_in_place;    /* the removed last entry may be zeroed afterwards */
-        uint32_t zero_first;    /* EDIT_ZERO_TABLE: byte range of the table */
+        bool entry_in_place;  /* the directory entry may be written in place */
+        bool append_in_place; /* the new entry fits the directory's slack */
+        bool directory_moves; /* the new directory needs clusters of its own */
+        bool slack_in_place;  /* the removed last entry may be zeroed afterwards */
+        uint32_t zero_first;  /* EDIT_ZERO_TABLE: byte range of the table */
         uint32_t zero_length;
 
         struct extent new_table; /* count 0: none */

@@ -35,7 +35,7 @@ static uint64_t final_size(const struct edit *edit, uint64_t file_size)
                 final = larger(final,
                                divide_up(image->directory.offset + edit->directory_size,
                                          ABI_SECTOR) *
-                                       ABI_SECTOR);
+                                   ABI_SECTOR);
         return final;
 }
 
@@ -58,7 +58,7 @@ static enum abi_code emit_refcounts(struct edit *edit)
 {
         struct refcounts *rc = &edit->image->refcounts;
         enum abi_code code =
-                refcount_set(rc, edit->new_table.first, edit->new_table.count, 1);
+            refcount_set(rc, edit->new_table.first, edit->new_table.count, 1);
         if (!code)
                 code = refcount_set(rc, edit->new_directory.first,
                                     edit->new_directory.count, 1);
@@ -76,9 +76,9 @@ static void emit_contents(struct edit *edit)
                 transaction_fresh(STEP_BUILD, edit->new_table.first * size,
                                   edit->table_content, edit->table_content_bytes);
         if (edit->new_directory.count)
-                transaction_fresh(STEP_BUILD, edit->new_directory.first * size,
-                                  edit->directory_bytes,
-                                  divide_up(edit->directory_size, ABI_SECTOR) * ABI_SECTOR);
+                transaction_fresh(
+                    STEP_BUILD, edit->new_directory.first * size, edit->directory_bytes,
+                    divide_up(edit->directory_size, ABI_SECTOR) * ABI_SECTOR);
         else if (edit->append_in_place)
                 transaction_write(STEP_BUILD, 0, d->offset + d->size, d->bytes + d->size,
                                   edit->directory_bytes, edit->directory_size - d->size);
@@ -129,7 +129,8 @@ static enum abi_code emit_build(struct edit *edit, bool *any)
         return code;
 }
 
-/* ---- switch -------------------------------------------------------------------------- */
+/* ---- switch --------------------------------------------------------------------------
+ */
 
 static enum abi_code emit_entry_switch(struct edit *edit, uint32_t step)
 {
@@ -144,7 +145,8 @@ static enum abi_code emit_entry_switch(struct edit *edit, uint32_t step)
         uint32_t first = QCOW2_ENTRY_FLAGS;
         uint32_t end = QCOW2_ENTRY_FLAGS + 4;
         if (edit->how == EDIT_TABLE) {
-                store_be64(entry, edit->new_table.first * edit->image->header.cluster_size);
+                store_be64(entry,
+                           edit->new_table.first * edit->image->header.cluster_size);
                 first = 0;
                 if (t->flags == t->old.flags)
                         end = 8;
@@ -212,7 +214,8 @@ static enum abi_code emit_switch(struct edit *edit, bool build, uint32_t *step)
         return code;
 }
 
-/* ---- release ---------------------------------------------------------------------------- */
+/* ---- release
+ * ---------------------------------------------------------------------------- */
 
 /* The removed last entry is in the slack now, where only zeros are of use. */
 static enum abi_code emit_slack(struct edit *edit, uint32_t step)
@@ -224,8 +227,8 @@ static enum abi_code emit_slack(struct edit *edit, uint32_t step)
         uint8_t *zeros = arena_alloc(old->length);
         if (!zeros)
                 return ABI_TOO_LARGE;
-        transaction_write(step, 0, d->offset + old->position, d->bytes + old->position, zeros,
-                          old->length);
+        transaction_write(step, 0, d->offset + old->position, d->bytes + old->position,
+                          zeros, old->length);
         return ABI_OK;
 }
 

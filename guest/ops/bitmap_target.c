@@ -52,7 +52,7 @@ static enum abi_code add(const struct image *image, const struct abi_call *call,
                 return ABI_BAD_GRANULARITY;
         if (t->bitmaps == QCOW2_MAX_BITMAPS ||
             other_entries_size(image, t) + directory_entry_length(t->name.length) >
-                    QCOW2_MAX_DIRECTORY_SIZE)
+                QCOW2_MAX_DIRECTORY_SIZE)
                 return ABI_TOO_MANY_BITMAPS;
         if (!image->header.size) /* a table has one entry at least */
                 return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, 0, 0, 0);

@@ -24,7 +24,7 @@ static enum abi_code check_table(const struct image *image, const uint64_t *tabl
 {
         for (uint64_t i = 0; i < entries; i++) {
                 uint64_t entry = entry_of(table, i);
-                if (table_entry_kind(&image->header, entry, image->file_end) ==
+                if (table_entry_kind(&image->header, entry, image->file_size) ==
                     TABLE_ENTRY_INVALID)
                         return fail(ABI_BAD_TABLE, offset, i, entry, which);
         }
@@ -46,7 +46,7 @@ static enum abi_code find_source(struct merge *m, const struct abi_call *call,
                 return ABI_IN_USE;
         if (entry.granularity_bits != target->granularity_bits)
                 return ABI_GRANULARITY_MISMATCH;
-        if (!range_inside(entry.table_offset, m->entries * 8, m->image->file_end))
+        if (!range_inside(entry.table_offset, m->entries * 8, m->image->file_size))
                 return fail(ABI_BAD_TABLE, entry.table_offset, 0, 0, index + 1);
         uint64_t *table = arena_alloc(m->entries * 8);
         if (!table)
@@ -72,15 +72,15 @@ static enum abi_code read_sources(struct merge *m, const struct abi_call *call,
                 if ((code = check_table(m->image, m->source_tables[i],
                                         m->source_offsets[i], m->entries, i + 1ull)))
                         return code;
-        return check_table(m->image, m->target_table, target->old.table_offset, m->entries,
-                           0);
+        return check_table(m->image, m->target_table, target->old.table_offset,
+                           m->entries, 0);
 }
 
 static enum table_entry_kind kind_of(const struct merge *m, const uint64_t *table,
                                      uint64_t index)
 {
         return table_entry_kind(&m->image->header, entry_of(table, index),
-                                m->image->file_end);
+                                m->image->file_size);
 }
 
 /* Bytes of entry `index` that hold bits. */
@@ -227,7 +227,8 @@ enum abi_code merge_decide(const struct image *image, const struct abi_call *cal
         m->image = image;
         m->entries = target->old.table_entries;
         m->bitmap_bytes = bitmap_bytes(&image->header, target->granularity_bits);
-        m->tail_bits = (bitmap_bits(&image->header, target->granularity_bits) - 1) % 8 + 1;
+        m->tail_bits =
+            (bitmap_bits(&image->header, target->granularity_bits) - 1) % 8 + 1;
         m->target_table = target_table;
         enum abi_code code = read_sources(m, call, target);
         if (code || (code = allocate_batch(m)))
@@ -280,7 +281,8 @@ static void emit_batch(struct merge *m, uint64_t count, struct cluster_cursor *c
                 uint64_t cluster = next_cluster(cursor);
                 run = 1;
                 run_cluster = cluster;
-                while (i + 1 < count && m->decisions[m->batch_first + i + 1] == MERGE_DATA &&
+                while (i + 1 < count &&
+                       m->decisions[m->batch_first + i + 1] == MERGE_DATA &&
                        cursor->used < cursor->extent->count) {
                         next_cluster(cursor);
                         run++;
@@ -300,7 +302,8 @@ enum abi_code merge_emit(struct merge *m, const struct extent *extents, uint32_t
         if (!gained || !again)
                 return ABI_TOO_LARGE;
         for (uint64_t first = 0; first < m->entries && left; first += m->batch) {
-                uint64_t count = m->entries - first < m->batch ? m->entries - first : m->batch;
+                uint64_t count =
+                    m->entries - first < m->batch ? m->entries - first : m->batch;
                 uint64_t data = 0;
                 for (uint64_t i = 0; i < count; i++)
                         data += m->decisions[first + i] == MERGE_DATA;
@@ -331,7 +334,7 @@ void merge_store_table(const struct merge *m, const struct extent *extents,
                 if (m->decisions[i] == MERGE_ONES)
                         store_be64(&table[i], QCOW2_TABLE_ALL_ONES);
                 else if (m->decisions[i] == MERGE_DATA)
-                        store_be64(&table[i], next_cluster(&cursor) *
-                                                      m->image->header.cluster_size);
+                        store_be64(&table[i],
+                                   next_cluster(&cursor) * m->image->header.cluster_size);
         }
 }

@@ -4,8 +4,8 @@
  *
  * Data is never changed in place: a cluster that gains a bit is written anew, and a
  * new table published.  The data is looked at twice, once to decide (so that the
- * plan can be refused before anything is written) and once to write; a bitmap that fits one
- * batch is read once.
+ * plan can be refused before anything is written) and once to write; a bitmap that fits
+ * one batch is read once.
  */
 #ifndef INSTAR_GUEST_OPS_MERGE_H
 #define INSTAR_GUEST_OPS_MERGE_H
@@ -26,7 +26,8 @@ struct merge {
         const uint64_t *target_table;
         uint32_t source_count;
         const uint64_t *source_tables[ABI_MAX_MERGE_SOURCES];
-        uint64_t source_offsets[ABI_MAX_MERGE_SOURCES]; /* of the tables, for assertions */
+        uint64_t
+            source_offsets[ABI_MAX_MERGE_SOURCES]; /* of the tables, for assertions */
 
         uint8_t *decisions;     /* enum merge_decision per entry */
         uint64_t data_clusters; /* how many are MERGE_DATA */
@@ -41,9 +42,9 @@ struct merge {
 
 /*
  * Find the sources, read their tables, decide every entry.  `target_table` has been
- * read already.  ABI_SOURCE_NOT_FOUND, ABI_IN_USE, ABI_GRANULARITY_MISMATCH, ABI_BAD_TABLE (an entry that
- * does not name a cluster inside the file: to take it for clean would lose dirty
- * bits), ABI_NAME_TOO_LONG, ABI_TOO_LARGE.
+ * read already.  ABI_SOURCE_NOT_FOUND, ABI_IN_USE, ABI_GRANULARITY_MISMATCH,
+ * ABI_BAD_TABLE (an entry that does not name a cluster inside the file: to take it for
+ * clean would lose dirty bits), ABI_NAME_TOO_LONG, ABI_TOO_LARGE.
  */
 enum abi_code merge_decide(const struct image *image, const struct abi_call *call,
                            const struct target *target, const uint64_t *target_table,
@@ -57,7 +58,8 @@ void merge_assert(const struct merge *merge, uint64_t target_offset);
  * n-th cluster of `extents`.  ABI_HEADER_CHANGED if the second look sees another
  * thing than the first.
  */
-enum abi_code merge_emit(struct merge *merge, const struct extent *extents, uint32_t step);
+enum abi_code merge_emit(struct merge *merge, const struct extent *extents,
+                         uint32_t step);
 
 /* Store the new table, big-endian, into `table` (entries * 8 bytes). */
 void merge_store_table(const struct merge *merge, const struct extent *extents,

@@ -73,8 +73,8 @@ static enum abi_code find_free(struct release *release)
 static enum abi_code claim_all(struct release *release)
 {
         struct image *image = release->image;
-        enum abi_code code = ownership_begin(&image->header, image->file_size,
-                                             &release->ownership);
+        enum abi_code code =
+            ownership_begin(&image->header, image->file_size, &release->ownership);
         for (uint64_t i = 0; i < release->count && !code; i++)
                 code = ownership_claim(release->ownership, release->claims[i].first,
                                        release->claims[i].count);
@@ -107,8 +107,8 @@ static void contest_known(struct release *release, uint64_t own_position)
                                                 entry.table_entries);
         if (directory->bytes && !is_claimed(release, directory->offset / size))
                 ownership_contest(
-                        release->ownership,
-                        (struct foreign_range){directory->offset, directory->capacity});
+                    release->ownership,
+                    (struct foreign_range){directory->offset, directory->capacity});
         for (uint64_t i = 0; i < release->keep_count; i++)
                 ownership_contest(release->ownership,
                                   (struct foreign_range){release->keeps[i].first * size,
@@ -148,9 +148,9 @@ enum abi_code release_holds(struct release *release, uint64_t cluster, bool *hol
         if (release->ownership && ownership_holds(release->ownership, cluster))
                 code = refcount_get(&release->image->refcounts, cluster, &value);
         if (!code && value == 1)
-                code = image_block_in_place(release->image,
-                                            cluster >> release->image->refcounts.block_bits,
-                                            &in_place);
+                code = image_block_in_place(
+                    release->image, cluster >> release->image->refcounts.block_bits,
+                    &in_place);
         *holds = in_place;
         return code;
 }
@@ -191,7 +191,8 @@ static enum abi_code unite_claims(const struct release *release, struct range_li
         if (!range_list_init(runs, release->count + 1))
                 return ABI_TOO_LARGE;
         for (uint64_t i = 0; i < release->count; i++)
-                range_list_append(runs, release->claims[i].first, release->claims[i].count);
+                range_list_append(runs, release->claims[i].first,
+                                  release->claims[i].count);
         range_list_unite(runs);
         return ABI_OK;
 }
@@ -264,8 +265,8 @@ enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file
         struct refcounts *rc = &release->image->refcounts;
         uint64_t size = release->image->header.cluster_size;
         for (uint64_t i = 0; i < release->freed_count; i++) {
-                enum abi_code code = refcount_set(rc, release->freed[i].first,
-                                                  release->freed[i].count, 0);
+                enum abi_code code =
+                    refcount_set(rc, release->freed[i].first, release->freed[i].count, 0);
                 if (code)
                         return code;
         }

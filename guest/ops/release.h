@@ -16,9 +16,9 @@ struct release {
         uint64_t count;
         struct extent *claims; /* what the edit may stop using */
         uint64_t keep_count;
-        struct extent *keeps;     /* what the bitmap goes on using */
-        uint64_t free_count; /* runs of free clusters near the end of the file: with */
-        struct extent *free; /*   what is freed they may be cut off, if proved, too */
+        struct extent *keeps; /* what the bitmap goes on using */
+        uint64_t free_count;  /* runs of free clusters near the end of the file: with */
+        struct extent *free;  /*   what is freed they may be cut off, if proved, too */
         struct ownership *ownership; /* NULL: nothing was claimed */
 
         uint64_t freed_count;
@@ -41,8 +41,7 @@ void release_keep(struct release *release, uint64_t first, uint64_t count);
  * the entry at `own_position` in the directory; UINT64_MAX for none), and the
  * L2 tables with `scan_l2`.
  */
-enum abi_code release_prove(struct release *release, uint64_t own_position,
-                            bool scan_l2);
+enum abi_code release_prove(struct release *release, uint64_t own_position, bool scan_l2);
 
 /* True if the cluster is proved and its refcount is 1. */
 enum abi_code release_holds(struct release *release, uint64_t cluster, bool *holds);

@@ -6,8 +6,8 @@
  * cluster inside the file is taken where it is a hole: nothing in it can be lost,
  * and rotation does not grow the file for ever.
  *
- * The allocator only decides.  Refcount blocks that are missing are planned on the way, and
- * a larger refcount table where it is full; growth.h publishes both.
+ * The allocator only decides.  Refcount blocks that are missing are planned on the way,
+ * and a larger refcount table where it is full; growth.h publishes both.
  */
 #ifndef INSTAR_GUEST_QCOW2_ALLOCATOR_H
 #define INSTAR_GUEST_QCOW2_ALLOCATOR_H

@@ -38,7 +38,8 @@ struct bitmap_name {
  * Queue the read of the directory that `header` names, slack included (one
  * read_flush() fills it).  ABI_OK or ABI_TOO_LARGE.
  */
-enum abi_code directory_queue_read(const struct header *header, struct directory *directory);
+enum abi_code directory_queue_read(const struct header *header,
+                                   struct directory *directory);
 
 /* Check every entry as QEMU does (extra data, which QEMU refuses and the format
  * allows, is accepted), the count, and that names are unique.

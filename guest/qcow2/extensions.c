@@ -18,7 +18,7 @@ static enum abi_code bad(const struct record *record, enum abi_extension_fault f
 
 /* "Bitmaps extension": what QEMU refuses, and a directory outside the file. */
 static enum abi_code check_body(const struct header *h, const struct record *record,
-                                uint32_t reserved, uint64_t file_end)
+                                uint32_t reserved, uint64_t file_size)
 {
         if (reserved)
                 return bad(record, ABI_EXTENSION_RESERVED);
@@ -30,13 +30,13 @@ static enum abi_code check_body(const struct header *h, const struct record *rec
                 return bad(record, ABI_EXTENSION_DIRECTORY_SIZE);
         if (h->directory_offset % h->cluster_size ||
             h->directory_offset < h->cluster_size ||
-            !range_inside(h->directory_offset, h->directory_size, file_end))
+            !range_inside(h->directory_offset, h->directory_size, file_size))
                 return bad(record, ABI_EXTENSION_DIRECTORY);
         return ABI_OK;
 }
 
 static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
-                                  const struct record *record, uint64_t file_end)
+                                  const struct record *record, uint64_t file_size)
 {
         if (h->has_bitmaps)
                 return bad(record, ABI_EXTENSION_DUPLICATE);
@@ -55,7 +55,7 @@ static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
         bool valid = h->autoclear & QCOW2_AUTOCLEAR_BITMAPS;
         /* Emptying a body that crosses a sector writes the count first. */
         bool emptied = !h->bitmap_count && !valid;
-        return emptied ? ABI_OK : check_body(h, record, reserved, file_end);
+        return emptied ? ABI_OK : check_body(h, record, reserved, file_size);
 }
 
 /* "Full disk encryption header pointer": offset and length of the LUKS header. */
@@ -76,11 +76,11 @@ static enum abi_code read_crypto(struct header *h, struct header_bytes *bytes,
 }
 
 static enum abi_code read_record(struct header *h, struct header_bytes *bytes,
-                                 const struct record *record, uint64_t file_end)
+                                 const struct record *record, uint64_t file_size)
 {
         switch (record->type) {
         case QCOW2_EXTENSION_BITMAPS:
-                return read_bitmaps(h, bytes, record, file_end);
+                return read_bitmaps(h, bytes, record, file_size);
         case QCOW2_EXTENSION_CRYPTO:
                 return read_crypto(h, bytes, record);
         default:
@@ -106,7 +106,7 @@ static enum abi_code load_record(const struct header *h, struct header_bytes *by
 }
 
 enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
-                              uint64_t file_end)
+                              uint64_t file_size)
 {
         uint32_t offset = h->header_length;
         struct record record = {0};
@@ -119,7 +119,7 @@ enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
                         h->extensions_end = offset;
                         break;
                 }
-                code = read_record(h, bytes, &record, file_end);
+                code = read_record(h, bytes, &record, file_size);
                 if (code)
                         return code;
                 offset += QCOW2_EXTENSION_HEADER + ((record.length + 7) & ~7u);

@@ -7,7 +7,8 @@
 
 /*
  * Walk the records from header_length to END or the area's limit; fill in the
- * extension fields of `header`.  `file_end`: the file's size in whole clusters.
+ * extension fields of `header`.  The directory must lie wholly inside the `file_size`
+ * bytes: every writer writes it to its end, so a shorter file was cut.
  *
  * A bitmaps record whose autoclear bit is clear is stale: it is described, and
  * has_bitmaps set, but one that counts no bitmaps is taken for the emptied record that
@@ -15,6 +16,6 @@
  * ABI_NO_AUTOCLEAR_EXTENSION, ABI_TOO_LARGE.
  */
 enum abi_code extensions_read(struct header *header, struct header_bytes *bytes,
-                              uint64_t file_end);
+                              uint64_t file_size);
 
 #endif

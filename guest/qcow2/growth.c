@@ -57,9 +57,10 @@ static enum abi_code check_table_in_place(struct image *image)
         const struct header *h = &image->header;
         uint64_t first = h->refcount_table_offset >> h->cluster_bits;
         uint64_t bytes = h->refcount_table_clusters * h->cluster_size;
-        bool clear = !ranges_overlap(h->refcount_table_offset, bytes, h->l1_offset,
-                                     (uint64_t)h->l1_size * 8) &&
-                     !refcounts_overlap(&image->refcounts, h->refcount_table_offset, bytes);
+        bool clear =
+            !ranges_overlap(h->refcount_table_offset, bytes, h->l1_offset,
+                            (uint64_t)h->l1_size * 8) &&
+            !refcounts_overlap(&image->refcounts, h->refcount_table_offset, bytes);
         for (uint64_t i = 0; i < h->refcount_table_clusters && clear; i++) {
                 uint16_t value;
                 enum abi_code code = refcount_get(&image->refcounts, first + i, &value);
@@ -84,9 +85,8 @@ static void contest_others(struct image *image, struct ownership *ownership)
                                   (struct foreign_range){load_be64(&rc->table[i]),
                                                          image->header.cluster_size});
         if (directory->bytes)
-                ownership_contest(
-                    ownership,
-                    (struct foreign_range){directory->offset, directory->capacity});
+                ownership_contest(ownership, (struct foreign_range){directory->offset,
+                                                                    directory->capacity});
         for (uint64_t position = 0; directory_entry_at(directory, position, &entry);
              position += entry.length)
                 ownership_contest_table(ownership, entry.table_offset,
@@ -98,13 +98,14 @@ static enum abi_code prove_old_table(struct growth *growth, bool scan_l2)
 {
         struct image *image = growth->allocator->image;
         struct header without_table = image->header;
-        uint64_t first = image->header.refcount_table_offset >> image->header.cluster_bits;
+        uint64_t first =
+            image->header.refcount_table_offset >> image->header.cluster_bits;
         uint64_t count = image->header.refcount_table_clusters;
         struct ownership *ownership;
         bool provable;
         without_table.refcount_table_clusters = 0;
         enum abi_code code =
-                ownership_begin(&without_table, image->file_size, &ownership);
+            ownership_begin(&without_table, image->file_size, &ownership);
         if (code || (code = ownership_claim(ownership, first, count)) ||
             (code = ownership_seal(ownership)))
                 return code;
@@ -114,7 +115,7 @@ static enum abi_code prove_old_table(struct growth *growth, bool scan_l2)
         growth->release_table = provable;
         for (uint64_t c = first; c < first + count; c++)
                 growth->release_table =
-                        growth->release_table && ownership_holds(ownership, c);
+                    growth->release_table && ownership_holds(ownership, c);
         growth->leaked = growth->release_table ? 0 : count;
         return ABI_OK;
 }
@@ -169,7 +170,7 @@ static enum abi_code emit_build(struct growth *growth, uint64_t old_size,
         if (growth->new_table)
                 transaction_fresh(STEP_BUILD,
                                   growth->allocator->new_table.first *
-                                          image->header.cluster_size,
+                                      image->header.cluster_size,
                                   growth->new_table, growth->new_table_bytes);
         return ABI_OK;
 }
@@ -192,7 +193,7 @@ static enum abi_code emit_blocks(struct growth *growth, uint64_t first, uint64_t
                         continue;
                 end = larger(end, rc->planned[i] + size);
                 enum abi_code code =
-                        refcount_set(rc, rc->planned[i] >> image->header.cluster_bits, 1, 1);
+                    refcount_set(rc, rc->planned[i] >> image->header.cluster_bits, 1, 1);
                 if (code)
                         return code;
         }
@@ -261,8 +262,7 @@ static enum abi_code emit_table(struct growth *growth, uint64_t *file_size)
         struct image *image = a->image;
         struct refcounts *rc = &image->refcounts;
         struct header old = image->header;
-        enum abi_code code =
-                refcount_set(rc, a->new_table.first, a->new_table.count, 1);
+        enum abi_code code = refcount_set(rc, a->new_table.first, a->new_table.count, 1);
         for (uint64_t i = 0; i < rc->planned_entries && !code; i++)
                 if (rc->planned[i])
                         code = refcount_set(rc, rc->planned[i] >> old.cluster_bits, 1, 1);

@@ -189,7 +189,7 @@ static enum abi_code parse(uint64_t file_size, struct header *h,
         if ((code = check_features(h)) || (code = check_tables(h, file_size)) ||
             (code = check_backing(h)))
                 return code;
-        return extensions_read(h, bytes, header_file_end(h, file_size));
+        return extensions_read(h, bytes, file_size);
 }
 
 enum abi_code header_read(uint64_t file_size, struct header *header,

@@ -41,7 +41,7 @@ enum abi_code header_clear_autoclear(struct image *image, uint32_t step)
         uint8_t field[8];
         store_be64(field, h->autoclear);
         enum abi_code code =
-                header_patch(image, step, 0, QCOW2_AUTOCLEAR_FIELD, field, sizeof field);
+            header_patch(image, step, 0, QCOW2_AUTOCLEAR_FIELD, field, sizeof field);
         if (!code)
                 transaction_apply(step, 0);
         return code;

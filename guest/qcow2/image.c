@@ -13,7 +13,8 @@ enum abi_code image_open(struct image *image, uint64_t file_size, bool block_dev
         image->block_device = block_device;
         struct header *h = &image->header;
         /* Everything below rounds up to clusters, the largest of which are 2 MiB. */
-        if (!checked_round_up(file_size, 1ull << QCOW2_MAX_CLUSTER_BITS, &image->file_end))
+        if (!checked_round_up(file_size, 1ull << QCOW2_MAX_CLUSTER_BITS,
+                              &image->file_end))
                 return ABI_OVERFLOW;
         enum abi_code code = header_read(file_size, h, &image->header_bytes);
         if (code)

@@ -39,8 +39,9 @@ enum abi_code image_open(struct image *image, uint64_t file_size, bool block_dev
 
 /*
  * True if [offset, +length) may be overwritten in place: each of its clusters has
- * refcount 1, and it overlaps neither header, L1 table, refcount table and blocks, nor snapshot
- * table and snapshots' L1 tables.  (Guest data is not looked at: docs/security.md.)
+ * refcount 1, and it overlaps neither header, L1 table, refcount table and blocks, nor
+ * snapshot table and snapshots' L1 tables.  (Guest data is not looked at:
+ * docs/security.md.)
  */
 enum abi_code image_in_place(struct image *image, uint64_t offset, uint64_t length,
                              bool *allowed);

@@ -41,7 +41,8 @@ enum abi_code refcounts_want(struct refcounts *refcounts, uint64_t first, uint64
 void refcounts_load(struct refcounts *refcounts);
 
 /* The refcount of a cluster; 0 where there is no block. */
-enum abi_code refcount_get(struct refcounts *refcounts, uint64_t cluster, uint16_t *value);
+enum abi_code refcount_get(struct refcounts *refcounts, uint64_t cluster,
+                           uint16_t *value);
 
 /* Plan another refcount for `count` clusters.  Their blocks exist or are planned. */
 enum abi_code refcount_set(struct refcounts *refcounts, uint64_t first, uint64_t count,

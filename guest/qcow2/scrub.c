@@ -61,7 +61,7 @@ static enum abi_code prove_unreferenced(struct allocator *a)
         struct ownership *ownership;
         bool provable;
         enum abi_code code =
-                ownership_begin(&a->image->header, a->image->file_size, &ownership);
+            ownership_begin(&a->image->header, a->image->file_size, &ownership);
         for (uint64_t i = 0; i < a->scrub_count && !code; i++)
                 code = ownership_claim(ownership, a->scrub[i], 1);
         if (code || (code = ownership_seal(ownership)))
@@ -70,7 +70,8 @@ static enum abi_code prove_unreferenced(struct allocator *a)
         const struct directory *directory = &a->image->directory;
         for (uint64_t position = 0; directory_entry_at(directory, position, &entry);
              position += entry.length)
-                ownership_contest_table(ownership, entry.table_offset, entry.table_entries);
+                ownership_contest_table(ownership, entry.table_offset,
+                                        entry.table_entries);
         ownership_contest(ownership,
                           (struct foreign_range){directory->offset, directory->capacity});
         if ((code = ownership_prove(ownership, true, &provable)))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fresh clusters of a block device may hold what somebody left there.  A cluster
- * that does not read as zeros is taken only if it is proved that nothing in the image refers
- * to it, and is zeroed in a step of its own before the build, so that everything
+ * that does not read as zeros is taken only if it is proved that nothing in the image
+ * refers to it, and is zeroed in a step of its own before the build, so that everything
  * after may rely on fresh clusters being zeros.
  */
 #ifndef INSTAR_GUEST_QCOW2_SCRUB_H

@@ -16,7 +16,8 @@ struct sector {
         uint64_t offset; /* in the file, a multiple of ABI_SECTOR */
         bool loading;    /* queued, not yet here */
         bool fresh;      /* of a cluster that the plan allocates: not in the file yet */
-        uint8_t base[ABI_SECTOR]; /* in the file, once the steps emitted so far are applied */
+        uint8_t
+            base[ABI_SECTOR]; /* in the file, once the steps emitted so far are applied */
         uint8_t now[ABI_SECTOR];
 };
 
@@ -36,7 +37,8 @@ enum abi_code sectors_want(struct sectors *sectors, uint64_t offset);
 void sectors_load(struct sectors *sectors);
 
 /* The sector at `offset`, read on its own if nobody wanted it before. */
-enum abi_code sectors_get(struct sectors *sectors, uint64_t offset, struct sector **sector);
+enum abi_code sectors_get(struct sectors *sectors, uint64_t offset,
+                          struct sector **sector);
 
 /* A sector of a fresh cluster: zeros, nothing is read. */
 enum abi_code sectors_get_fresh(struct sectors *sectors, uint64_t offset,

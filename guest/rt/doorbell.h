@@ -6,8 +6,8 @@
 #include "guest/rt/platform.h"
 
 /* Append a request that moves or compares `transfer` bytes (ABI_MAX_TRANSFER at
- * most); all its fields but `op` are zero.  Rings first when the doorbell is full or would
- * move too much. */
+ * most); all its fields but `op` are zero.  Rings first when the doorbell is full or
+ * would move too much. */
 struct abi_request *doorbell_add(enum abi_op op, uint64_t transfer);
 
 /* Send what is queued; nothing if nothing is. */

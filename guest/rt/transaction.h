@@ -24,7 +24,8 @@ void transaction_write(uint32_t step, uint32_t flags, uint64_t offset, const voi
                        const void *bytes, uint64_t length);
 
 /* Write a fresh range: behind the old end, or a hole.  Whole sectors. */
-void transaction_fresh(uint32_t step, uint64_t offset, const void *bytes, uint64_t length);
+void transaction_fresh(uint32_t step, uint64_t offset, const void *bytes,
+                       uint64_t length);
 
 /* Release only: punch a hole; cut the file. */
 void transaction_punch(uint32_t step, uint64_t offset, uint64_t length);
