@@ -36,12 +36,12 @@ static enum run_status journal_sectors(struct transaction *t, const struct abi_r
         if (offset < line)
                 inside = length < line - offset ? length : line - offset;
         struct journal_change change = {
-                .step = r->step,
-                .is_switch = r->flags & ABI_CHANGE_SWITCH,
-                .offset = offset,
-                .length = inside,
-                .old_bytes = old,
-                .new_hashes = hashes,
+            .step = r->step,
+            .is_switch = r->flags & ABI_CHANGE_SWITCH,
+            .offset = offset,
+            .length = inside,
+            .old_bytes = old,
+            .new_hashes = hashes,
         };
         if (inside)
                 error = journal_add(t->journal, &change);
@@ -93,10 +93,10 @@ static enum run_status journal_overwrite(struct transaction *t,
                 size_t count = (length - done) / ABI_SECTOR;
                 count = count < 64 ? count : 64;
                 for (size_t i = 0; i < count; i++)
-                        hashes[i] = journal_hash(t->copy + done + i * ABI_SECTOR, ABI_SECTOR);
-                enum run_status status =
-                        journal_sectors(t, r, first + done, count * ABI_SECTOR,
-                                        t->buffer + done, hashes);
+                        hashes[i] =
+                            journal_hash(t->copy + done + i * ABI_SECTOR, ABI_SECTOR);
+                enum run_status status = journal_sectors(
+                    t, r, first + done, count * ABI_SECTOR, t->buffer + done, hashes);
                 if (status)
                         return status;
                 done += count * ABI_SECTOR;
@@ -113,7 +113,8 @@ enum run_status declare_overwrite(struct transaction *t, const struct abi_reques
                 return transaction_broken(t, "overwrite: address or length");
         if (pending_fresh_overlaps(&t->pending, r->offset, r->length))
                 return transaction_broken(t, "overwrite: over a fresh range");
-        size_t length = (size_t)((lead + r->length + ABI_SECTOR - 1) / ABI_SECTOR * ABI_SECTOR);
+        size_t length =
+            (size_t)((lead + r->length + ABI_SECTOR - 1) / ABI_SECTOR * ABI_SECTOR);
         enum run_status status = load_old(t, first, length);
         if (status)
                 return status;
@@ -129,7 +130,8 @@ enum run_status declare_overwrite(struct transaction *t, const struct abi_reques
         return journal_overwrite(t, r, first, length);
 }
 
-/* ---- fresh ranges ------------------------------------------------------------------------ */
+/* ---- fresh ranges
+ * ------------------------------------------------------------------------ */
 
 static bool all_zero(const uint8_t *bytes, size_t length)
 {
@@ -137,14 +139,16 @@ static bool all_zero(const uint8_t *bytes, size_t length)
 }
 
 /* Inside the old file a fresh range is a hole: it reads as zeros. */
-static enum run_status check_zeros(struct transaction *t, uint64_t offset, uint64_t length)
+static enum run_status check_zeros(struct transaction *t, uint64_t offset,
+                                   uint64_t length)
 {
         uint64_t line = end_of_old_content(t);
         uint64_t inside = offset < line ? line - offset : 0;
         inside = inside < length ? inside : length;
         for (uint64_t done = 0; done < inside;) {
-                size_t piece = inside - done < TRANSACTION_BUFFER ? (size_t)(inside - done)
-                                                                  : TRANSACTION_BUFFER;
+                size_t piece = inside - done < TRANSACTION_BUFFER
+                                   ? (size_t)(inside - done)
+                                   : TRANSACTION_BUFFER;
                 int error = t->io.read(t->io.context, offset + done, t->buffer, piece);
                 if (error < 0)
                         return failed(t, RUN_READ_ERROR, error);

@@ -17,8 +17,8 @@
 #include "host/vmm/transaction.h"
 #include "journal/journal.h"
 
-#define TRIES              3
-#define DOORBELL_LIMIT_MS  60000u
+#define TRIES             3
+#define DOORBELL_LIMIT_MS 60000u
 
 struct run {
         const struct edit_request *request;
@@ -54,14 +54,15 @@ static bool find_place(struct run *run)
         const struct edit_request *request = run->request;
         enum journal_presence presence;
         char *found = NULL;
-        int error = journal_place_choose(request->image->fd, request->image->resolved_path,
-                                         request->journal_directory, run->state_directory,
-                                         &run->identity, &run->place);
+        int error = journal_place_choose(
+            request->image->fd, request->image->resolved_path, request->journal_directory,
+            run->state_directory, &run->identity, &run->place);
         if (error < 0)
                 return fail(run, EDIT_JOURNAL_ERROR, error);
         run->placed = true;
-        error = journal_place_search(&run->place, request->image->resolved_path,
-                                     run->state_directory, &run->identity, &presence, &found);
+        error =
+            journal_place_search(&run->place, request->image->resolved_path,
+                                 run->state_directory, &run->identity, &presence, &found);
         if (error < 0)
                 return fail(run, EDIT_JOURNAL_ERROR, error);
         if (presence == JOURNAL_PRESENT) {
@@ -98,8 +99,8 @@ static bool prepare_journal(struct run *run)
 static bool arm_sandbox(struct run *run)
 {
         struct sandbox_config config = {
-                .journal_directory_fd = run->place.directory_fd,
-                .file_size_limit = run->request->image->size + 2 * ABI_MAX_GROWTH,
+            .journal_directory_fd = run->place.directory_fd,
+            .file_size_limit = run->request->image->size + 2 * ABI_MAX_GROWTH,
         };
         int error = sandbox_arm(&config);
         return error < 0 ? fail(run, EDIT_SANDBOX_ERROR, error) : true;
@@ -113,18 +114,18 @@ static bool prepare(struct run *run)
         int error = vm_create(request->memory_limit, &run->vm);
         if (error < 0)
                 return fail(run, EDIT_KVM_ERROR, error);
-        error = transaction_create(&run->transaction, request->image, run->vm, run->journal,
-                                   run->index);
+        error = transaction_create(&run->transaction, request->image, run->vm,
+                                   run->journal, run->index);
         if (!error)
                 error = doorbell_create(&run->doorbell, run->vm, request->image,
                                         &run->transaction);
         if (error < 0)
                 return fail(run, EDIT_KVM_ERROR, error);
         run->transaction.index_entry = (struct journal_index_entry){
-                .image_path = request->image->resolved_path,
-                .journal_path = run->place.path,
-                .identity = &run->identity,
-                .asked = request->asked,
+            .image_path = request->image->resolved_path,
+            .journal_path = run->place.path,
+            .identity = &run->identity,
+            .asked = request->asked,
         };
         signals_catch();
         return arm_sandbox(run);
@@ -192,12 +193,12 @@ static bool note_exit(struct run *run, enum vm_exit exit)
 static void note_status(struct run *run, enum run_status status)
 {
         static const enum edit_outcome outcomes[] = {
-                [RUN_OK] = EDIT_GUEST_RESULT,
-                [RUN_CHANGED] = EDIT_CHANGED,
-                [RUN_PROTOCOL] = EDIT_PROTOCOL,
-                [RUN_READ_ERROR] = EDIT_READ_ERROR,
-                [RUN_WRITE_ERROR] = EDIT_WRITE_ERROR,
-                [RUN_JOURNAL_ERROR] = EDIT_JOURNAL_ERROR,
+            [RUN_OK] = EDIT_GUEST_RESULT,
+            [RUN_CHANGED] = EDIT_CHANGED,
+            [RUN_PROTOCOL] = EDIT_PROTOCOL,
+            [RUN_READ_ERROR] = EDIT_READ_ERROR,
+            [RUN_WRITE_ERROR] = EDIT_WRITE_ERROR,
+            [RUN_JOURNAL_ERROR] = EDIT_JOURNAL_ERROR,
         };
         fail(run, outcomes[status], run->transaction.fault.error);
         if (status == RUN_PROTOCOL && run->transaction.fault.rule)
@@ -246,7 +247,8 @@ static void try_until_settled(struct run *run)
         }
 }
 
-/* ---- the whole ------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------------
+ */
 
 /* Unmapping is not allowed under the sandbox: the end of the process does it. */
 static void clean_up(struct run *run)
@@ -272,7 +274,8 @@ void edit_run(const struct edit_request *request, struct edit_report *report)
                 try_until_settled(&run);
                 report->result = run.doorbell.result;
                 report->last_request = run.doorbell.last;
-                report->index_failed = report->index_failed || run.transaction.index_failed;
+                report->index_failed =
+                    report->index_failed || run.transaction.index_failed;
         }
         clean_up(&run);
 }

@@ -11,15 +11,15 @@
 
 /* How an edit ended, beside the guest's own result code. */
 enum edit_outcome {
-        EDIT_GUEST_RESULT,  /* the guest ended by itself: see result.code */
-        EDIT_READ_ERROR,    /* reading the image failed */
-        EDIT_WRITE_ERROR,   /* writing or syncing the image failed; rolled back */
-        EDIT_CHANGED,       /* image changed under us three times; rolled back */
-        EDIT_PROTOCOL,      /* the guest broke the protocol; rolled back */
-        EDIT_DIED,          /* exception in the guest; rolled back */
-        EDIT_TIMEOUT,       /* no doorbell for 60 s; rolled back */
-        EDIT_SIGNAL,        /* SIGINT, SIGTERM or SIGHUP; rolled back */
-        EDIT_KVM_ERROR,     /* KVM failed: error */
+        EDIT_GUEST_RESULT,    /* the guest ended by itself: see result.code */
+        EDIT_READ_ERROR,      /* reading the image failed */
+        EDIT_WRITE_ERROR,     /* writing or syncing the image failed; rolled back */
+        EDIT_CHANGED,         /* image changed under us three times; rolled back */
+        EDIT_PROTOCOL,        /* the guest broke the protocol; rolled back */
+        EDIT_DIED,            /* exception in the guest; rolled back */
+        EDIT_TIMEOUT,         /* no doorbell for 60 s; rolled back */
+        EDIT_SIGNAL,          /* SIGINT, SIGTERM or SIGHUP; rolled back */
+        EDIT_KVM_ERROR,       /* KVM failed: error */
         EDIT_SANDBOX_ERROR,   /* the sandbox could not be armed: error */
         EDIT_JOURNAL_ERROR,   /* the journal could not be written: error; rolled back */
         EDIT_JOURNAL_PRESENT, /* a journal of an interrupted edit is there already */
@@ -27,11 +27,11 @@ enum edit_outcome {
 };
 
 struct edit_request {
-        struct image *image;           /* open, locked */
+        struct image *image; /* open, locked */
         const struct vm_program *program;
-        const struct abi_call *call;   /* memory_size is filled in by edit_run(); file_size
-                                        * and header_fingerprint where they are 0 */
-        const char *asked;             /* the command line for the journal */
+        const struct abi_call *call; /* memory_size is filled in by edit_run(); file_size
+                                      * and header_fingerprint where they are 0 */
+        const char *asked;           /* the command line for the journal */
         const char *journal_directory; /* --journal-dir, or NULL */
         uint64_t memory_limit;         /* bytes, multiple of 2 MiB */
 };
@@ -39,12 +39,13 @@ struct edit_request {
 struct edit_report {
         enum edit_outcome outcome;
         struct abi_result result;
-        int error;                /* negative errno where the outcome has one */
-        int signal;               /* EDIT_SIGNAL */
-        bool committed;           /* the switch is durable: the complete new image */
-        bool index_failed;        /* warn: the index could not be written */
-        char journal_path[4352];  /* EDIT_JOURNAL_PRESENT, EDIT_ROLLBACK_FAILED, EDIT_JOURNAL_ERROR */
-        char fault[160];          /* EDIT_PROTOCOL: which rule was broken (for INSTAR_DEBUG) */
+        int error;               /* negative errno where the outcome has one */
+        int signal;              /* EDIT_SIGNAL */
+        bool committed;          /* the switch is durable: the complete new image */
+        bool index_failed;       /* warn: the index could not be written */
+        char journal_path[4352]; /* EDIT_JOURNAL_PRESENT, EDIT_ROLLBACK_FAILED,
+                                    EDIT_JOURNAL_ERROR */
+        char fault[160]; /* EDIT_PROTOCOL: which rule was broken (for INSTAR_DEBUG) */
         struct vm_diagnosis diagnosis;
         struct abi_request last_request; /* op 0: there was none */
         uint64_t doorbells;

@@ -47,7 +47,8 @@ void pending_clear(struct pending *pending)
 
 struct pending_change *pending_add(struct pending *pending, size_t bytes, size_t hashes)
 {
-        if (pending->count == ABI_MAX_PENDING || bytes > PENDING_BYTES - pending->bytes_used ||
+        if (pending->count == ABI_MAX_PENDING ||
+            bytes > PENDING_BYTES - pending->bytes_used ||
             hashes > PENDING_HASHES - pending->hashes_used)
                 return NULL;
         struct pending_change *change = &pending->changes[pending->count++];
@@ -63,22 +64,26 @@ void pending_overlay(const struct pending *pending, uint64_t offset, uint8_t *bu
 {
         for (uint32_t i = 0; i < pending->count; i++) {
                 const struct pending_change *change = &pending->changes[i];
-                const uint64_t other = ABI_CHANGE_FRESH | ABI_CHANGE_PUNCH | ABI_CHANGE_TRUNCATE;
+                const uint64_t other =
+                    ABI_CHANGE_FRESH | ABI_CHANGE_PUNCH | ABI_CHANGE_TRUNCATE;
                 uint64_t end = change->offset + change->length;
                 uint64_t from = change->offset > offset ? change->offset : offset;
                 uint64_t to = end < offset + length ? end : offset + length;
                 if (change->flags & other || from >= to)
                         continue;
                 memcpy(buffer + (from - offset),
-                       pending->bytes + change->store + (from - change->offset), to - from);
+                       pending->bytes + change->store + (from - change->offset),
+                       to - from);
         }
 }
 
-bool pending_fresh_overlaps(const struct pending *pending, uint64_t offset, uint64_t length)
+bool pending_fresh_overlaps(const struct pending *pending, uint64_t offset,
+                            uint64_t length)
 {
         for (uint32_t i = 0; i < pending->count; i++) {
                 const struct pending_change *change = &pending->changes[i];
-                if (change->flags & ABI_CHANGE_FRESH && change->offset < offset + length &&
+                if (change->flags & ABI_CHANGE_FRESH &&
+                    change->offset < offset + length &&
                     offset < change->offset + change->length)
                         return true;
         }

@@ -34,7 +34,7 @@ struct pending {
 };
 
 /* Room for the copies, touched only as far as used. */
-#define PENDING_BYTES ((size_t)16 << 20)
+#define PENDING_BYTES  ((size_t)16 << 20)
 #define PENDING_HASHES ((size_t)1 << 20) /* 512 MiB of fresh sectors */
 
 /* Before the sandbox is armed.  0 or -ENOMEM. */

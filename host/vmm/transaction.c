@@ -74,7 +74,8 @@ static enum run_status start_journal(struct transaction *t)
         return RUN_OK;
 }
 
-enum run_status transaction_begin(struct transaction *t, const struct abi_request *request)
+enum run_status transaction_begin(struct transaction *t,
+                                  const struct abi_request *request)
 {
         uint64_t size;
         if (t->state == TRANSACTION_OPEN || t->pending.count)
@@ -103,7 +104,8 @@ enum run_status transaction_begin(struct transaction *t, const struct abi_reques
 
 /* ---- assertions ------------------------------------------------------------------ */
 
-enum run_status transaction_assert(struct transaction *t, const struct abi_request *request)
+enum run_status transaction_assert(struct transaction *t,
+                                   const struct abi_request *request)
 {
         XXH3_state_t state;
         uint64_t done = 0;
@@ -112,9 +114,10 @@ enum run_status transaction_assert(struct transaction *t, const struct abi_reque
         XXH3_64bits_reset(&state);
         while (done < request->length) {
                 size_t piece = request->length - done < TRANSACTION_BUFFER
-                                       ? (size_t)(request->length - done)
-                                       : TRANSACTION_BUFFER;
-                int error = t->io.read(t->io.context, request->offset + done, t->buffer, piece);
+                                   ? (size_t)(request->length - done)
+                                   : TRANSACTION_BUFFER;
+                int error =
+                    t->io.read(t->io.context, request->offset + done, t->buffer, piece);
                 if (error < 0)
                         return failed(t, RUN_READ_ERROR, error);
                 XXH3_64bits_update(&state, t->buffer, piece);
@@ -147,13 +150,14 @@ static const char *range_fault(const struct transaction *t, const struct abi_req
         uint64_t end;
         if (r->flags & ABI_CHANGE_TRUNCATE)
                 return r->length || r->offset > t->final_size || t->image->block_device
-                               ? "truncation: size"
-                               : NULL;
+                           ? "truncation: size"
+                           : NULL;
         if (!r->length || __builtin_add_overflow(r->offset, r->length, &end) ||
             end > t->final_size)
                 return "declaration: outside the file";
         if (r->flags & ABI_CHANGE_SWITCH &&
-            (r->offset / ABI_SECTOR != (end - 1) / ABI_SECTOR || r->flags & ABI_CHANGE_FRESH))
+            (r->offset / ABI_SECTOR != (end - 1) / ABI_SECTOR ||
+             r->flags & ABI_CHANGE_FRESH))
                 return "declaration: the switch is not within one sector";
         return NULL;
 }
@@ -187,10 +191,12 @@ enum run_status transaction_declare(struct transaction *t, const struct abi_requ
                 t->switch_step = r->step;
         if (r->flags & RELEASE_ONLY)
                 return declare_release(t, r);
-        return r->flags & ABI_CHANGE_FRESH ? declare_fresh(t, r) : declare_overwrite(t, r);
+        return r->flags & ABI_CHANGE_FRESH ? declare_fresh(t, r)
+                                           : declare_overwrite(t, r);
 }
 
-/* ---- apply --------------------------------------------------------------------------- */
+/* ---- apply ---------------------------------------------------------------------------
+ */
 
 /* Invariant 1: undo records first, and the index's entry or its warning. */
 static enum run_status make_durable(struct transaction *t)
@@ -213,8 +219,9 @@ static enum run_status write_fresh(struct transaction *t, const struct pending_c
 {
         const uint64_t *hashes = t->pending.hashes + c->store;
         for (uint64_t done = 0; done < c->length;) {
-                size_t piece = c->length - done < TRANSACTION_BUFFER ? (size_t)(c->length - done)
-                                                                     : TRANSACTION_BUFFER;
+                size_t piece = c->length - done < TRANSACTION_BUFFER
+                                   ? (size_t)(c->length - done)
+                                   : TRANSACTION_BUFFER;
                 const uint8_t *guest = vm_range(t->vm, c->address + done, piece);
                 if (!guest)
                         return transaction_broken(t, "apply: address");
@@ -222,7 +229,7 @@ static enum run_status write_fresh(struct transaction *t, const struct pending_c
                 for (size_t i = 0; i < piece; i += ABI_SECTOR)
                         if (journal_hash(t->copy + i, ABI_SECTOR) != *hashes++)
                                 return transaction_broken(
-                                        t, "apply: other bytes than those journaled");
+                                    t, "apply: other bytes than those journaled");
                 int error = t->io.write(t->io.context, c->offset + done, t->copy, piece);
                 if (error < 0)
                         return failed(t, RUN_WRITE_ERROR, error);
@@ -246,7 +253,8 @@ static enum run_status apply_change(struct transaction *t, const struct pending_
         *wrote = true;
         if (c->flags & ABI_CHANGE_FRESH)
                 return write_fresh(t, c);
-        error = t->io.write(t->io.context, c->offset, t->pending.bytes + c->store, c->length);
+        error =
+            t->io.write(t->io.context, c->offset, t->pending.bytes + c->store, c->length);
         return error < 0 ? failed(t, RUN_WRITE_ERROR, error) : RUN_OK;
 }
 
@@ -280,7 +288,8 @@ static enum run_status apply_step(struct transaction *t, uint32_t step, bool *wr
         for (uint32_t i = 0; i < t->pending.count; i++) {
                 const struct pending_change *change = &t->pending.changes[i];
                 if (change->step < step)
-                        return transaction_broken(t, "apply: an earlier step is declared");
+                        return transaction_broken(t,
+                                                  "apply: an earlier step is declared");
                 if (change->step > step) {
                         t->pending.changes[kept++] = *change;
                         continue;
@@ -323,7 +332,8 @@ enum run_status transaction_apply(struct transaction *t, const struct abi_reques
         return RUN_OK;
 }
 
-/* ---- end ------------------------------------------------------------------------------- */
+/* ---- end
+ * ------------------------------------------------------------------------------- */
 
 bool transaction_is_complete(const struct transaction *t)
 {
@@ -346,6 +356,7 @@ int transaction_end(struct transaction *t)
                 return error; /* the journal stays hot */
         if (state == TRANSACTION_OPEN)
                 t->state = TRANSACTION_IDLE;
-        (void)journal_remove(t->journal); /* its end is durable: the next writer removes it */
+        (void)journal_remove(
+            t->journal); /* its end is durable: the next writer removes it */
         return 0;
 }

@@ -70,11 +70,11 @@ static int run(const char *path, const struct abi_call *call)
                 return 2;
         }
         struct edit_request request = {
-                .image = &image,
-                .program = &guest_bitmap_program,
-                .call = call,
-                .asked = "guest_driver",
-                .memory_limit = MEMORY_LIMIT,
+            .image = &image,
+            .program = &guest_bitmap_program,
+            .call = call,
+            .asked = "guest_driver",
+            .memory_limit = MEMORY_LIMIT,
         };
         text_start(&out);
         text_start(&err);

@@ -9,12 +9,17 @@
 
 void ops_open(struct ops *ops)
 {
-        struct native_options options = {.image_capacity = IMAGE_CAPACITY};
+        ops_open_sized(ops, IMAGE_CAPACITY);
+}
+
+void ops_open_sized(struct ops *ops, uint64_t image_capacity)
+{
+        struct native_options options = {.image_capacity = image_capacity};
         memset(ops, 0, sizeof *ops);
         ops->host = native_host_create(&options);
         assert_non_null(ops->host);
         ops->image = native_host_image(ops->host);
-        assert_true(native_image_create(&ops->before, IMAGE_CAPACITY, 512));
+        assert_true(native_image_create(&ops->before, image_capacity, 512));
 }
 
 void ops_close(struct ops *ops)

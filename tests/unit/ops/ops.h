@@ -34,6 +34,7 @@ struct ops {
 };
 
 void ops_open(struct ops *ops);
+void ops_open_sized(struct ops *ops, uint64_t image_capacity);
 void ops_close(struct ops *ops);
 
 /* A new image. */
