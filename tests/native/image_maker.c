@@ -346,7 +346,10 @@ static bool attempt(struct maker *m)
         }
         make_header(m);
         make_refcounts(m);
-        return native_image_resize(m->image, m->next * m->size - m->o.cut);
+        uint64_t end = m->next * m->size;
+        for (uint64_t i = 0; i < m->o.cut && !m->image->bytes[end - 1]; i++)
+                end--;
+        return native_image_resize(m->image, end);
 }
 
 void make_image(struct native_image *image, const struct made_options *options,

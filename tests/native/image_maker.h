@@ -48,7 +48,7 @@ struct made_options {
         uint64_t compatible;
         uint32_t refcount_table_clusters; /* 0: as few as it takes */
         uint32_t free_clusters;           /* with refcount 0, inside the file: a hole */
-        uint32_t cut; /* bytes to cut off the last cluster, which must read as zeros */
+        uint32_t cut; /* bytes to cut off the end, as long as they are zeros */
 };
 
 /* Where things are: for tests that damage them.  File offsets. */

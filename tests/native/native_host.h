@@ -38,7 +38,7 @@ struct native_outcome {
         uint64_t bytes_read;
         uint64_t bytes_written;
         uint64_t syncs;
-        uint64_t queries;    /* for holes */
+        uint64_t queries; /* for holes */
 };
 
 struct native_host;

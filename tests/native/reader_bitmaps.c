@@ -18,7 +18,7 @@ static bool read_entry(struct walk *walk, struct read_bitmap *bitmap, uint64_t i
         uint64_t size = walk->read->cluster_size;
         uint64_t entry = reader_u64(walk, bitmap->table_offset + index * 8);
         uint64_t at = index * size;
-        uint64_t length = bitmap->bits_length - at;
+        uint64_t length = at < bitmap->bits_length ? bitmap->bits_length - at : 0;
         length = length < size ? length : size;
         if (entry & 0xff000000000001feull || (entry > 1 && entry % size))
                 return reader_fail(walk, "table entry %llx", (unsigned long long)entry);
@@ -42,6 +42,9 @@ static bool read_bits(struct walk *walk, struct read_bitmap *bitmap)
         uint64_t bits =
             ceil_div(walk->read->virtual_size, 1ull << bitmap->granularity_bits);
         bitmap->bits_length = ceil_div(bits, 8);
+        if (bitmap->bits_length > 512ull << 20)
+                return reader_fail(walk, "bitmap of %llu bytes",
+                                   (unsigned long long)bitmap->bits_length);
         if (bitmap->has_bits &&
             bitmap->table_entries != ceil_div(bitmap->bits_length, size))
                 return reader_fail(walk, "table of %u entries", bitmap->table_entries);
@@ -100,6 +103,8 @@ bool reader_bitmaps(struct walk *walk)
         uint64_t end = at + read->directory_size;
         if (!read->bitmap_count)
                 return true;
+        if (read->bitmap_count > 65535)
+                return reader_fail(walk, "%u bitmaps", read->bitmap_count);
         if (!reader_count(walk, at, read->directory_size, "bitmap directory"))
                 return false;
         read->bitmaps = calloc(read->bitmap_count, sizeof *read->bitmaps);

@@ -40,9 +40,13 @@ static bool read_snapshots(struct walk *walk)
 {
         uint64_t at = walk->snapshots;
         uint64_t *hash = &walk->read->snapshot_hash;
+        if (walk->snapshot_count > 65536)
+                return reader_fail(walk, "too many snapshots");
         for (uint64_t i = 0; i < walk->snapshot_count; i++) {
                 uint64_t length = 40ull + reader_u32(walk, at + 36) +
                                   reader_u16(walk, at + 12) + reader_u16(walk, at + 14);
+                if (length > 1 << 20 || at > walk->file->size)
+                        return reader_fail(walk, "snapshot table");
                 *hash = reader_hash_file(*hash, walk, at, length);
                 if (!read_l1(walk, reader_u64(walk, at), reader_u32(walk, at + 8), hash))
                         return false;

@@ -24,7 +24,8 @@ static void grow_memory(struct ops *ops, const struct made_options *options, boo
         struct abi_call call;
         uint64_t refusals = 0;
         ops_call(&call, name, actions, 0, sources);
-        for (uint64_t kib = 4; code == ABI_TOO_LARGE; kib += options->data_clusters > 1000 ? 116 : 20) {
+        for (uint64_t kib = 4; code == ABI_TOO_LARGE;
+             kib += options->data_clusters > 1000 ? 116 : 20) {
                 assert_true(kib < 8192);
                 ops_make(ops, options);
                 if (device)
