@@ -102,7 +102,8 @@ class CommandLine(harness.Case):
                 ("--add", self.image, "n", "-g"), ("--add",), ("--add", self.image),
                 ("--add", self.image, "n", "extra"), (),
                 ("--add", "--output", "xml", self.image, "n"),
-                ("--add", "--output=", self.image, "n"), ("--add", "--output=JSON", self.image, "n"),
+                ("--add", "--output=", self.image, "n"),
+                ("--add", "--output=JSON", self.image, "n"),
                 ("--o", "human", "--add", self.image, "n"), ("--s=x", "--add", self.image, "n"),
                 ("--add", "--memory-limit", "lots", self.image, "n"),
                 ("--", "--add", self.image, "n")):

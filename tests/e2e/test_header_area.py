@@ -114,9 +114,10 @@ class BackingNames(HeaderArea):
             self.assertEqual(harness.state_of(path), before)
             return False
         self.assert_sound(path)
-        self.assertEqual([b[0] for b in self.listed(path)], ["n"])
-        self.assertEqual(images.info(path)["backing-filename"], name)
-        self.assertEqual(images.info(path).get("backing-filename-format"), backing_format)
+        info = images.info(path)
+        self.assertEqual([b["name"] for b in info["format-specific"]["data"]["bitmaps"]], ["n"])
+        self.assertEqual(info["backing-filename"], name)
+        self.assertEqual(info.get("backing-filename-format"), backing_format)
         self.succeeds("--disable", path, "n")
         facts = self.facts(path)
         self.succeeds("--remove", path, "n")

@@ -60,8 +60,8 @@ class Locks(harness.Case):
                 daemon = self.started(
                     "qemu-storage-daemon", "--blockdev",
                     f"driver=qcow2,node-name=n,read-only={read_only},file.driver=file,"
-                    f"file.filename={self.image}", "--nbd-server", f"addr.type=unix,addr.path={self.path('nbd' + read_only)}",
-                    "--export",
+                    f"file.filename={self.image}", "--nbd-server",
+                    f"addr.type=unix,addr.path={self.path('nbd' + read_only)}", "--export",
                     f"type=nbd,id=e,node-name=n,writable={'on' if read_only == 'off' else 'off'}",
                     "--chardev", "stdio,id=c", "--monitor", "chardev=c", ready=b"QMP")
                 self.assert_locked_out()

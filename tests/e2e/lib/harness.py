@@ -9,7 +9,6 @@ GUEST_DRIVER the driver that runs the guest program with a raw request
 
 import hashlib
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -253,7 +252,8 @@ class _Results(unittest.TextTestResult):
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
         if os.environ.get("CI") == "true" and reason not in ALLOWED_IN_CI:
-            self.addFailure(test, (AssertionError, AssertionError(f"skipped in CI: {reason}"), None))
+            error = AssertionError(f"skipped in CI: {reason}")
+            self.addFailure(test, (AssertionError, error, None))
 
 
 def main():
@@ -261,8 +261,6 @@ def main():
     if not os.access(INSTAR, os.X_OK):
         print(f"{INSTAR}: not there; build it first", file=sys.stderr)
         sys.exit(1)
-    # A reader misled by a damaged image must not take the machine's memory.
-    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.RLIM_INFINITY))
     runner = unittest.TextTestRunner(resultclass=_Results, verbosity=1)
     program = unittest.main(module="__main__", testRunner=runner, exit=False)
     for test, reason in program.result.skipped:

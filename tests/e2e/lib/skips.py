@@ -7,5 +7,6 @@ Each entry is a reason, word for word, as a test gives it.
 ALLOWED_IN_CI = {
     "needs root: opens a loop device",
     "needs root: runs the program as another user",
+    "needs root: strace cannot tell the paths of a process that is not dumpable",
     "needs root: hides /dev/kvm in a mount namespace of its own",
 }
