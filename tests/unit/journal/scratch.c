@@ -14,7 +14,8 @@
 
 void scratch_create(struct scratch *scratch)
 {
-        char template[] = "journal-test-XXXXXX";
+        /* Not the working directory: another user may have to get there. */
+        char template[] = "/var/tmp/journal-test-XXXXXX";
         char *resolved;
 
         resolved = mkdtemp(template);
