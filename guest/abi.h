@@ -49,19 +49,19 @@ typedef uint64_t guest_addr_t;
 
 /* The program: text (R-X), rodata (R--), data and bss (RW-), in this order,
  * each on whole pages, as struct abi_program says. */
-#define ABI_PROGRAM_BASE 0x10000u
+#define ABI_PROGRAM_BASE  0x10000u
 #define ABI_PROGRAM_LIMIT 0x80000u
 
 /* One unmapped page lies at each end of the stack. */
 #define ABI_STACK_BASE 0x90000u
-#define ABI_STACK_TOP 0xa0000u
+#define ABI_STACK_TOP  0xa0000u
 
 /* struct abi_call: written by the host before the guest's first instruction. */
-#define ABI_CALL_BASE 0xb0000u
+#define ABI_CALL_BASE  0xb0000u
 #define ABI_CALL_LIMIT 0xb2000u
 
 /* struct abi_doorbell. */
-#define ABI_DOORBELL_BASE 0xc0000u
+#define ABI_DOORBELL_BASE  0xc0000u
 #define ABI_DOORBELL_LIMIT 0xd0000u
 
 /* Working memory, from here to abi_call.memory_size; reads as zeros at first. */
@@ -73,12 +73,12 @@ typedef uint64_t guest_addr_t;
 #define ABI_PROGRAM_MAGIC 0x52545349u /* "ISTR" */
 struct abi_program {
         uint32_t magic;
-        uint32_t version;     /* ABI_VERSION */
-        uint32_t entry;       /* guest address of the first instruction */
-        uint32_t text_end;    /* page-aligned guest addresses: text is */
-        uint32_t rodata_end;  /*   [ABI_PROGRAM_BASE, text_end), and so on */
-        uint32_t data_end;    /* end of what the flat binary holds */
-        uint32_t bss_end;     /* [data_end, bss_end) reads as zeros */
+        uint32_t version;    /* ABI_VERSION */
+        uint32_t entry;      /* guest address of the first instruction */
+        uint32_t text_end;   /* page-aligned guest addresses: text is */
+        uint32_t rodata_end; /*   [ABI_PROGRAM_BASE, text_end), and so on */
+        uint32_t data_end;   /* end of what the flat binary holds */
+        uint32_t bss_end;    /* [data_end, bss_end) reads as zeros */
         uint32_t reserved;
 };
 
@@ -94,14 +94,16 @@ enum abi_action {
         ABI_ACTION_MERGE = 6, /* all sources at once */
 };
 
-#define ABI_MAX_ACTIONS 8u
+#define ABI_MAX_ACTIONS       8u
 #define ABI_MAX_MERGE_SOURCES 8u
-#define ABI_MAX_NAME 1023u
-#define ABI_NAMES_POOL 2048u /* bytes of merge source names together */
+#define ABI_MAX_NAME          1023u
+#define ABI_NAMES_POOL        2048u /* bytes of merge source names together */
 
 /* abi_call.flags */
-#define ABI_CALL_NO_OWNERSHIP_SCAN 1u /* trust that no L2 entry names a bitmap's cluster */
-#define ABI_CALL_BLOCK_DEVICE 2u      /* file_size cannot change; fresh clusters may hold data */
+#define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
+        1u /* trust that no L2 entry names a bitmap's cluster */
+#define ABI_CALL_BLOCK_DEVICE                                                            \
+        2u /* file_size cannot change; fresh clusters may hold data */
 
 /*
  * Parameters of `instar bitmap`.  A merge source is a slice of `names`; the
@@ -155,11 +157,13 @@ enum abi_op {
  * abi_request.flags of ABI_JOURNAL.  With none, a change writes [addr, +length)
  * over old bytes whose fingerprint is in value.
  */
-#define ABI_CHANGE_FRESH 1u    /* whole sectors; the old content is absent (behind the
-                                * end) or all zeros; value is not used */
-#define ABI_CHANGE_SWITCH 2u   /* the commit point: within one 512-byte sector, once, and
-                                * alone in its step */
-#define ABI_CHANGE_PUNCH 4u    /* release only: punch a hole; value is not used */
+#define ABI_CHANGE_FRESH                                                                 \
+        1u /* whole sectors; the old content is absent (behind the                       \
+            * end) or all zeros; value is not used */
+#define ABI_CHANGE_SWITCH                                                                \
+        2u /* the commit point: within one 512-byte sector, once, and                    \
+            * alone in its step */
+#define ABI_CHANGE_PUNCH    4u /* release only: punch a hole; value is not used */
 #define ABI_CHANGE_TRUNCATE 8u /* release only: cut the file to `offset` bytes */
 
 /* abi_request.flags of ABI_APPLY: more of this step follows, no barrier yet. */
@@ -167,10 +171,10 @@ enum abi_op {
 
 struct abi_request {
         uint32_t op;
-        uint32_t step;   /* 1.. ; JOURNAL and APPLY only */
+        uint32_t step; /* 1.. ; JOURNAL and APPLY only */
         uint32_t flags;
         uint32_t reserved; /* 0 */
-        uint64_t offset; /* in the image */
+        uint64_t offset;   /* in the image */
         uint64_t length;
         guest_addr_t addr;
         uint64_t value;
@@ -179,15 +183,15 @@ struct abi_request {
 #define ABI_SECTOR 512u
 
 /* Bounds that the host enforces on every guest (invariant 9). */
-#define ABI_MAX_REQUESTS 1024u               /* a doorbell */
-#define ABI_MAX_TRANSFER (64ull << 20)       /* bytes of a doorbell's requests */
-#define ABI_MAX_DOORBELLS 1000000ull         /* a run */
-#define ABI_MAX_PENDING 65536u               /* declared, not yet applied changes */
-#define ABI_MAX_OVERWRITE (1ull << 20)       /* bytes of a change that is not fresh */
-#define ABI_MAX_READ (1ull << 40)            /* bytes read in a run */
-#define ABI_MAX_GROWTH (4ull << 30)          /* final size - old size of a transaction */
-#define ABI_MAX_STEP 64u
-#define ABI_MAX_TRANSACTIONS 4096u           /* a run */
+#define ABI_MAX_REQUESTS     1024u         /* a doorbell */
+#define ABI_MAX_TRANSFER     (64ull << 20) /* bytes of a doorbell's requests */
+#define ABI_MAX_DOORBELLS    1000000ull    /* a run */
+#define ABI_MAX_PENDING      65536u        /* declared, not yet applied changes */
+#define ABI_MAX_OVERWRITE    (1ull << 20)  /* bytes of a change that is not fresh */
+#define ABI_MAX_READ         (1ull << 40)  /* bytes read in a run */
+#define ABI_MAX_GROWTH       (4ull << 30)  /* final size - old size of a transaction */
+#define ABI_MAX_STEP         64u
+#define ABI_MAX_TRANSACTIONS 4096u /* a run */
 
 /*
  * Outcome of a guest program.  The texts are the host's (host/cli/messages.c);
@@ -216,41 +220,43 @@ enum abi_code {
         ABI_REFCOUNT_WIDTH = 18, /* detail[0]: refcount bits */
         ABI_GRANULARITY_MISMATCH = 19,
         /* states that the specification does not name */
-        ABI_DIRTY = 32,              /* incompatible bit 0 */
-        ABI_CORRUPT = 33,            /* incompatible bit 1 */
+        ABI_DIRTY = 32,                /* incompatible bit 0 */
+        ABI_CORRUPT = 33,              /* incompatible bit 1 */
         ABI_UNKNOWN_INCOMPATIBLE = 34, /* detail[0]: the unknown bits */
-        ABI_BAD_EXTENSION = 35,      /* detail[0]: file offset of the extension, detail[1]: its type,
-                                      * detail[2]: enum abi_extension_fault */
-        ABI_BAD_DIRECTORY = 36,      /* detail[0]: file offset, detail[1]: entry index,
-                                      * detail[2]: enum abi_directory_fault */
-        ABI_BAD_TABLE = 37,          /* detail[0]: file offset of the table, detail[1]: entry index,
-                                      * detail[2]: the entry; detail[3]: 0 target, 1.. source */
-        ABI_BAD_REFCOUNTS = 38,      /* detail[0]: cluster's file offset, detail[1]: its refcount,
-                                      * detail[2]: enum abi_refcount_fault */
+        ABI_BAD_EXTENSION = 35, /* detail[0]: file offset of the extension, detail[1]: its
+                                 * type, detail[2]: enum abi_extension_fault */
+        ABI_BAD_DIRECTORY = 36, /* detail[0]: file offset, detail[1]: entry index,
+                                 * detail[2]: enum abi_directory_fault */
+        ABI_BAD_TABLE =
+            37, /* detail[0]: file offset of the table, detail[1]: entry index,
+                 * detail[2]: the entry; detail[3]: 0 target, 1.. source */
+        ABI_BAD_REFCOUNTS = 38, /* detail[0]: cluster's file offset, detail[1]: its
+                                 * refcount, detail[2]: enum abi_refcount_fault */
         ABI_NO_AUTOCLEAR_EXTENSION = 39, /* autoclear bit set, no bitmaps extension */
 };
 
 enum abi_header_fault {
-        ABI_HEADER_SHORT = 1,      /* file ends inside the header */
-        ABI_HEADER_VERSION,        /* version not 2 or 3 */
-        ABI_HEADER_CLUSTER_BITS,   /* not 9..21 */
-        ABI_HEADER_LENGTH,         /* header_length below 104, unaligned, or beyond the cluster */
-        ABI_HEADER_BACKING,        /* backing name outside the header cluster, or too long */
-        ABI_HEADER_REFTABLE,       /* refcount table unaligned, empty, too large, behind the end */
-        ABI_HEADER_L1,             /* L1 table unaligned, too large or behind the end */
+        ABI_HEADER_SHORT = 1,    /* file ends inside the header */
+        ABI_HEADER_VERSION,      /* version not 2 or 3 */
+        ABI_HEADER_CLUSTER_BITS, /* not 9..21 */
+        ABI_HEADER_LENGTH, /* header_length below 104, unaligned, or beyond the cluster */
+        ABI_HEADER_BACKING,  /* backing name outside the header cluster, or too long */
+        ABI_HEADER_REFTABLE, /* refcount table unaligned, empty, too large, behind the end
+                              */
+        ABI_HEADER_L1,       /* L1 table unaligned, too large or behind the end */
         ABI_HEADER_SNAPSHOTS,      /* snapshot table unaligned or behind the end */
         ABI_HEADER_SIZE,           /* virtual size out of range */
         ABI_HEADER_REFCOUNT_ORDER, /* above 6 */
 };
 
 enum abi_extension_fault {
-        ABI_EXTENSION_OVERRUN = 1,  /* runs past the area's end */
-        ABI_EXTENSION_LENGTH,       /* bitmaps extension is not 24 bytes */
-        ABI_EXTENSION_DUPLICATE,    /* a second bitmaps extension */
-        ABI_EXTENSION_RESERVED,     /* reserved field not zero */
-        ABI_EXTENSION_NO_BITMAPS,   /* zero bitmaps, autoclear bit set */
-        ABI_EXTENSION_TOO_MANY,     /* more than 65535 bitmaps */
-        ABI_EXTENSION_DIRECTORY,    /* directory offset unaligned, zero, or behind the end */
+        ABI_EXTENSION_OVERRUN = 1, /* runs past the area's end */
+        ABI_EXTENSION_LENGTH,      /* bitmaps extension is not 24 bytes */
+        ABI_EXTENSION_DUPLICATE,   /* a second bitmaps extension */
+        ABI_EXTENSION_RESERVED,    /* reserved field not zero */
+        ABI_EXTENSION_NO_BITMAPS,  /* zero bitmaps, autoclear bit set */
+        ABI_EXTENSION_TOO_MANY,    /* more than 65535 bitmaps */
+        ABI_EXTENSION_DIRECTORY, /* directory offset unaligned, zero, or behind the end */
         ABI_EXTENSION_DIRECTORY_SIZE, /* directory size zero or over the maximum */
 };
 
@@ -268,18 +274,22 @@ enum abi_directory_fault {
 };
 
 enum abi_refcount_fault {
-        ABI_REFCOUNT_TAIL = 1,   /* a cluster at or behind the end of the file has a refcount */
-        ABI_REFCOUNT_BLOCK,      /* a refcount block unaligned or behind the end */
-        ABI_REFCOUNT_SHARED,     /* an in-place write would hit a cluster whose refcount is not 1 */
-        ABI_REFCOUNT_OVERLAP,    /* an in-place write would hit header, L1, refcount or snapshots */
-        ABI_REFCOUNT_IN_USE,     /* a cluster of a block device has refcount 0 and is referred to */
+        ABI_REFCOUNT_TAIL =
+            1, /* a cluster at or behind the end of the file has a refcount */
+        ABI_REFCOUNT_BLOCK,   /* a refcount block unaligned or behind the end */
+        ABI_REFCOUNT_SHARED,  /* an in-place write would hit a cluster whose refcount is
+                                 not 1 */
+        ABI_REFCOUNT_OVERLAP, /* an in-place write would hit header, L1, refcount or
+                                 snapshots */
+        ABI_REFCOUNT_IN_USE, /* a cluster of a block device has refcount 0 and is referred
+                                to */
 };
 
 /* What the guest tells about a run that ended.  No text: the host has the texts. */
 struct abi_result {
         uint32_t code; /* enum abi_code */
         uint32_t actions_applied;
-        uint32_t bitmaps;         /* in the image afterwards */
+        uint32_t bitmaps; /* in the image afterwards */
         uint32_t reserved;
         uint64_t leaked_clusters; /* not freed because ownership was not proved */
         uint64_t detail[4];

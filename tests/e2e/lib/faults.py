@@ -20,7 +20,9 @@ def available():
 
 def prefix(path, calls, number, log, error="EIO"):
     """A command prefix: the `number`-th of these calls on `path` fails."""
-    return ["strace", "-f", "-qq", "-o", log, "-P", os.path.realpath(path),
+    # LeakSanitizer cannot work in a traced process, and says so with a failure.
+    return ["strace", "-E", "ASAN_OPTIONS=detect_leaks=0",
+            "-f", "-qq", "-o", log, "-P", os.path.realpath(path),
             "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={number}"]
 
 

@@ -76,10 +76,9 @@ enum probe {
         PROBE_EXECUTE_STACK,
         PROBE_WRITE_RODATA,
         PROBE_STACK_OVERFLOW,
-        PROBE_FILL_ARENA, /* a byte in every page, for as many bytes as the address says */
-        FORBIDDEN_INSTRUCTIONS(PROBE_NAME)
-        HARMLESS_INSTRUCTIONS(PROBE_NAME)
-        PROBE_COUNT,
+        PROBE_FILL_ARENA, /* a byte in every page, for as many bytes as the address says
+                           */
+        FORBIDDEN_INSTRUCTIONS(PROBE_NAME) HARMLESS_INSTRUCTIONS(PROBE_NAME) PROBE_COUNT,
 };
 
 #endif
