@@ -31,6 +31,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
+import breakdown
 import images
 from report import print_markdown, print_report
 
@@ -278,6 +279,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds: a look, not a measurement")
     parser.add_argument("--case", action="append", choices=[case.key for case in CASES],
                         help="only this case; may be repeated")
+    parser.add_argument("--breakdown", action="store_true",
+                        help="instead: where the time of one --add goes")
     parser.add_argument("--output", choices=["human", "json", "markdown"], default="human",
                         help="markdown: the tables of README.md")
     parser.add_argument("--work", default=str(ROOT / "build" / "bench"),
@@ -289,6 +292,8 @@ def main():
     bench = Bench(options)
     results = {}
     try:
+        if options.breakdown:
+            return breakdown.run(bench, 20 if options.quick else 200)
         for case in CASES:
             if options.case and case.key not in options.case:
                 continue
