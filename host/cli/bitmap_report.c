@@ -139,15 +139,15 @@ int bitmap_report(const struct bitmap_options *options, const struct edit_report
 {
         bool finished =
             report->outcome == EDIT_GUEST_RESULT && report->result.code == ABI_OK;
-        struct message_values none = {.path = options->filename};
+        struct message_values index = {.error = -report->index_error};
         int exit_code;
 
         if (finished || report->committed)
                 exit_code = report_success(options, report, finished, out, err);
         else
                 exit_code = report_failure(options, report, err);
-        if (report->index_failed)
-                message_append(err, command, MESSAGE_WARNING_INDEX, &none);
+        if (report->index_error)
+                message_append(err, command, MESSAGE_WARNING_INDEX, &index);
         if (debug && !finished)
                 append_debug(err, report);
         return exit_code;

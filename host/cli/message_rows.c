@@ -254,7 +254,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
                                       "the image is whole; further edits of it are "
                                       "refused until the journal is dealt with"},
     [MESSAGE_WARNING_INDEX] =
-        {"warning: the index of interrupted edits could not be written",
+        {"warning: the index of interrupted edits could not be written: {error}",
          "the undo journal does not depend on it; INSTAR_STATE_DIR says where the index "
          "lives, INSTAR_STATE_DIR=none turns it off"},
 };

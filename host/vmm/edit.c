@@ -81,10 +81,9 @@ static bool prepare_journal(struct run *run)
         if (error < 0)
                 return fail(run, EDIT_JOURNAL_ERROR, error);
         /* The index is a help, not a condition: its failure is a warning. */
-        if (journal_index_start(run->state_directory, &run->index) < 0) {
-                run->report->index_failed = true;
+        run->report->index_error = journal_index_start(run->state_directory, &run->index);
+        if (run->report->index_error < 0)
                 run->index = NULL;
-        }
         if (!find_place(run))
                 return false;
         error = journal_prepare(&run->place, &run->identity, run->request->asked,
@@ -274,8 +273,8 @@ void edit_run(const struct edit_request *request, struct edit_report *report)
                 try_until_settled(&run);
                 report->result = run.doorbell.result;
                 report->last_request = run.doorbell.last;
-                report->index_failed =
-                    report->index_failed || run.transaction.index_failed;
+                if (!report->index_error)
+                        report->index_error = run.transaction.index_error;
         }
         clean_up(&run);
 }

@@ -39,10 +39,10 @@ struct edit_request {
 struct edit_report {
         enum edit_outcome outcome;
         struct abi_result result;
-        int error;               /* negative errno where the outcome has one */
-        int signal;              /* EDIT_SIGNAL */
-        bool committed;          /* the switch is durable: the complete new image */
-        bool index_failed;       /* warn: the index could not be written */
+        int error;       /* negative errno where the outcome has one */
+        int signal;      /* EDIT_SIGNAL */
+        bool committed;  /* the switch is durable: the complete new image */
+        int index_error; /* warn: the index could not be written: negative errno */
         char journal_path[4352]; /* EDIT_JOURNAL_PRESENT, EDIT_ROLLBACK_FAILED,
                                     EDIT_JOURNAL_ERROR */
         char fault[160]; /* EDIT_PROTOCOL: which rule was broken (for INSTAR_DEBUG) */

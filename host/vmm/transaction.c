@@ -208,7 +208,7 @@ static enum run_status make_durable(struct transaction *t)
                 t->unclosed = false;
         }
         if (!t->index_waited) {
-                t->index_failed = journal_index_wait(t->index) < 0;
+                t->index_error = journal_index_wait(t->index);
                 t->index_waited = true;
         }
         return RUN_OK;

@@ -37,11 +37,11 @@ struct transaction {
         uint8_t *copy;   /* as many, for what comes from the guest */
         uint64_t old_size;
         uint64_t final_size;
-        bool resized;      /* the file has its final size */
-        bool unclosed;     /* undo records wait for their closing record */
-        bool indexed;      /* an entry was sent */
-        bool index_waited; /* and its answer awaited */
-        bool index_failed;
+        bool resized;           /* the file has its final size */
+        bool unclosed;          /* undo records wait for their closing record */
+        bool indexed;           /* an entry was sent */
+        bool index_waited;      /* and its answer awaited */
+        int index_error;        /* 0 or a negative errno */
         uint32_t switch_step;   /* of the declared switch; 0: none, or it is applied */
         uint32_t declared_step; /* of the last declaration */
         uint32_t applied_step;  /* of the last full apply */

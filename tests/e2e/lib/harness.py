@@ -9,12 +9,13 @@ GUEST_DRIVER the driver that runs the guest program with a raw request
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lib import check, images, walk
@@ -87,6 +88,21 @@ class Result:
         return self.err.split("\n", 1)[0]
 
 
+# The index has one second to be durable, then the edit goes on with this warning.  A
+# busy disk may take longer; whatever else goes wrong with the index still fails a test.
+SLOW_INDEX = re.compile(
+    r"^instar bitmap: warning: the index of interrupted edits could not be written: "
+    r"Connection timed out\nhint: [^\n]*\n", re.MULTILINE)
+
+
+def without_slow_index(result):
+    """The result without the warning of a busy disk, which is told beside the test."""
+    err, found = SLOW_INDEX.subn("", result.err)
+    if found:
+        print("note: the index was not durable within its second", file=sys.stderr)
+    return replace(result, err=err)
+
+
 class Case(unittest.TestCase):
     """A test with a directory of its own and the assertions that all share."""
 
@@ -114,7 +130,8 @@ class Case(unittest.TestCase):
 
     def instar(self, *arguments, prefix=(), **options):
         """`instar bitmap ARGUMENTS`, behind a prefix like strace."""
-        return self.run_program(*prefix, INSTAR, "bitmap", *arguments, **options)
+        return without_slow_index(
+            self.run_program(*prefix, INSTAR, "bitmap", *arguments, **options))
 
     def driver(self, image, *settings, **options):
         """The real guest program, with a request that no command line can make."""

@@ -93,7 +93,7 @@ static void a_failed_index_is_a_warning_behind_the_message(void **state)
         struct edit_report report = done();
 
         (void)state;
-        report.index_failed = true;
+        report.index_error = -ETIMEDOUT;
         assert_int_equal(tell(&human, &report, false), 0);
         assert_ptr_equal(strstr(err.bytes, "instar bitmap: warning: the index"),
                          err.bytes);
