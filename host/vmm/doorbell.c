@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/vmm/signals.h"
+
 int doorbell_create(struct doorbell *d, struct vm *vm, struct image *image,
                     struct transaction *transaction)
 {
@@ -154,6 +156,10 @@ enum run_status doorbell_answer(struct doorbell *d)
         if (!transfer_is_bounded(d, count))
                 return broken(d, "bytes of one doorbell");
         for (uint32_t i = 0; i < count && !d->ended; i++) {
+                /* One doorbell may carry a whole edit: the user is heard between its
+                 * requests, until the switch is durable. */
+                if (signals_caught() && d->transaction->state != TRANSACTION_COMMITTED)
+                        return RUN_INTERRUPTED;
                 enum run_status status = answer(d, i, count);
                 if (status)
                         return status;

@@ -198,8 +198,11 @@ static void note_status(struct run *run, enum run_status status)
             [RUN_READ_ERROR] = EDIT_READ_ERROR,
             [RUN_WRITE_ERROR] = EDIT_WRITE_ERROR,
             [RUN_JOURNAL_ERROR] = EDIT_JOURNAL_ERROR,
+            [RUN_INTERRUPTED] = EDIT_SIGNAL,
         };
         fail(run, outcomes[status], run->transaction.fault.error);
+        if (status == RUN_INTERRUPTED)
+                run->report->signal = signals_caught();
         if (status == RUN_PROTOCOL && run->transaction.fault.rule)
                 snprintf(run->report->fault, sizeof run->report->fault, "%s",
                          run->transaction.fault.rule);

@@ -10,6 +10,7 @@ enum run_status {
         RUN_READ_ERROR,    /* reading the image failed */
         RUN_WRITE_ERROR,   /* writing, resizing or syncing the image failed */
         RUN_JOURNAL_ERROR, /* the journal could not be written */
+        RUN_INTERRUPTED,   /* a signal came before the switch */
 };
 
 /* The text of the rule that was broken, or errno, of the last status but RUN_OK. */

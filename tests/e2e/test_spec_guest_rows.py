@@ -260,7 +260,7 @@ class Faults(harness.Case):
             before = harness.digest_of(self.image)
             log = self.path("strace.log")
             result = self.instar(*command[:-1], self.image, command[-1],
-                                 prefix=faults.prefix(self.image, calls, number, log, error))
+                                 prefix=faults.prefix(self.image, calls, number, log, f"error={error}"))
             self.assert_no_journal()
             if result.code == 0:
                 # Nothing was hit, or only the release, which may leave clusters leaked.

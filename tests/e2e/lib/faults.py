@@ -18,12 +18,13 @@ def available():
     return shutil.which("strace") is not None
 
 
-def prefix(path, calls, number, log, error="EIO"):
-    """A command prefix: the `number`-th of these calls on `path` fails."""
+def prefix(path, calls, number, log, fault="error=EIO"):
+    """A command prefix: the `number`-th of these calls on `path` meets the fault: an
+    error, or with "signal=SIGINT" a signal that comes while it is made."""
     # LeakSanitizer cannot work in a traced process, and says so with a failure.
     return ["strace", "-E", "ASAN_OPTIONS=detect_leaks=0",
             "-f", "-qq", "-o", log, "-P", os.path.realpath(path),
-            "-e", f"trace={calls}", "-e", f"inject={calls}:error={error}:when={number}"]
+            "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}:when={number}"]
 
 
 def injected(log):
