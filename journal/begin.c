@@ -14,56 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#include "journal/boot.h"
+#include "journal/hex.h"
 
 uint64_t journal_hash(const void *data, size_t length)
 {
         return XXH3_64bits(data, length);
-}
-
-uint64_t writer_time(void)
-{
-        struct timespec now;
-
-        if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < 0)
-                return 0;
-        return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static int hex_digit(char c)
-{
-        if (c >= '0' && c <= '9')
-                return c - '0';
-        if (c >= 'a' && c <= 'f')
-                return c - 'a' + 10;
-        return -1;
-}
-
-/* The 16 bytes of "01234567-89ab-...\n"; zeros where the kernel does not tell, which
- * recovery takes as "not known". */
-static void read_boot_id(uint8_t boot[JOURNAL_BOOT_ID_SIZE])
-{
-        char text[64];
-        size_t digits = 0;
-        ssize_t length;
-        int fd = open(BOOT_ID_PATH, O_RDONLY | O_CLOEXEC);
-
-        memset(boot, 0, JOURNAL_BOOT_ID_SIZE);
-        if (fd < 0)
-                return;
-        length = read(fd, text, sizeof text);
-        close(fd);
-        for (ssize_t i = 0; i < length && digits < 2 * JOURNAL_BOOT_ID_SIZE; i++) {
-                int digit = hex_digit(text[i]);
-                if (digit < 0)
-                        continue;
-                boot[digits / 2] = (uint8_t)(boot[digits / 2] << 4 | digit);
-                digits++;
-        }
 }
 
 static int read_random(uint8_t *bytes, size_t length)
@@ -81,8 +40,8 @@ static int read_random(uint8_t *bytes, size_t length)
 }
 
 int journal_prepare(const struct journal_place *place,
-                    const struct journal_identity *identity, const char *asked,
-                    struct journal **journal)
+                    const struct journal_identity *identity, const char *image_path,
+                    const char *asked, struct journal **journal)
 {
         struct journal *j = calloc(1, sizeof *j);
         int error;
@@ -96,7 +55,11 @@ int journal_prepare(const struct journal_place *place,
         j->identity = *identity;
         j->asked_length = (uint32_t)strnlen(asked, JOURNAL_ASKED_MAX);
         memcpy(j->asked, asked, j->asked_length);
-        read_boot_id(j->boot);
+        j->path_length = (uint32_t)strlen(image_path);
+        if (j->path_length > JOURNAL_PATH_MAX) /* a path that was cut leads nowhere */
+                j->path_length = 0;
+        memcpy(j->asked + j->asked_length, image_path, j->path_length);
+        boot_id(j->boot);
         error = read_random(j->seed, sizeof j->seed);
         j->path = strdup(place->path);
         if (!error && !j->path)
@@ -111,7 +74,6 @@ int journal_prepare(const struct journal_place *place,
 
 static void next_identifier(struct journal *journal)
 {
-        static const char digits[] = "0123456789abcdef";
         uint8_t source[sizeof journal->seed + 8];
         XXH128_canonical_t id;
 
@@ -119,10 +81,7 @@ static void next_identifier(struct journal *journal)
         store_le64(source + sizeof journal->seed, journal->transactions++);
         XXH128_canonicalFromHash(&id, XXH3_128bits(source, sizeof source));
         memcpy(journal->id, id.digest, JOURNAL_ID_SIZE);
-        for (size_t i = 0; i < JOURNAL_ID_SIZE; i++) {
-                journal->id_text[2 * i] = digits[journal->id[i] >> 4];
-                journal->id_text[2 * i + 1] = digits[journal->id[i] & 15];
-        }
+        hex_text(journal->id, JOURNAL_ID_SIZE, journal->id_text);
         journal->tag = load_le64(journal->id);
 }
 
@@ -175,7 +134,7 @@ static void buffer_header(struct journal *journal)
         memcpy(header + HEADER_BOOT, journal->boot, JOURNAL_BOOT_ID_SIZE);
         store_le64(header + HEADER_OLD_SIZE, journal->old_size);
         store_le64(header + HEADER_FINAL_SIZE, journal->final_size);
-        store_le64(header + HEADER_TIME, writer_time());
+        store_le64(header + HEADER_TIME, boot_now());
         store_le32(header + HEADER_IDENTITY_KIND, journal->identity.kind);
         store_le32(header + HEADER_IDENTITY_LENGTH, journal->identity.length);
         memcpy(header + HEADER_IDENTITY, journal->identity.bytes, JOURNAL_IDENTITY_MAX);
@@ -187,11 +146,12 @@ static int append_asked(struct journal *journal)
 {
         static const uint8_t zeros[8];
         uint8_t record[ASKED_TEXT] = {0};
-        uint32_t length = journal->asked_length;
+        uint32_t length = journal->asked_length + journal->path_length;
         int error;
 
         store_le32(record + RECORD_KIND, JOURNAL_RECORD_ASKED);
-        store_le32(record + ASKED_LENGTH, length);
+        store_le32(record + ASKED_LENGTH, journal->asked_length);
+        store_le32(record + ASKED_PATH, journal->path_length);
         error = writer_append_record(journal, record, sizeof record);
         if (!error)
                 error = writer_append(journal, journal->asked, length);
@@ -228,6 +188,19 @@ int journal_remove(struct journal *journal)
         close(journal->fd);
         journal->fd = -1;
         return error;
+}
+
+int journal_remove_durably(struct journal *journal)
+{
+        if (journal->fd < 0)
+                return 0;
+        if (unlinkat(journal->directory_fd, journal->name, 0) != 0 && errno != ENOENT)
+                return -errno;
+        if (fsync(journal->directory_fd) != 0)
+                return -errno;
+        close(journal->fd);
+        journal->fd = -1;
+        return 0;
 }
 
 void journal_close(struct journal *journal)

@@ -5,7 +5,7 @@
  * The file is an array of 512-byte sectors:
  *
  *     sector 0    header
- *     sector 1    ending record; all zeros until the transaction ends
+ *     sector 1    ending record; all zeros until the transaction ends or is recovered
  *     sector 2..  batches of records, each batch starting in a fresh sector
  *
  * Every sector that was written ends with a crc32c over its other bytes and its own
@@ -58,11 +58,15 @@
 
 /* Sector 1 */
 #define ENDING_MAGIC       0u
-#define ENDING_KIND        8u  /* u32: enum journal_end */
+#define ENDING_KIND        8u  /* u32: enum journal_end, or ENDING_RECOVERING */
 #define ENDING_RESERVED_1  12u /* u32: 0 */
 #define ENDING_TRANSACTION 16u
 #define ENDING_TIME        32u /* u64: ns since the epoch */
-#define ENDING_RESERVED    40u /* zeros up to SECTOR_CRC */
+#define ENDING_BOOT        40u /* ENDING_RECOVERING: of the recovering system; else zeros */
+#define ENDING_RESERVED    56u /* zeros up to SECTOR_CRC */
+
+/* No end: another process has begun to undo the transaction, and writes to the image. */
+#define ENDING_RECOVERING 3u
 
 #define JOURNAL_ENDING_OFFSET  512u
 #define JOURNAL_RECORDS_OFFSET 1024u
@@ -81,11 +85,12 @@ enum journal_record_kind {
 };
 
 /* RECORD_ASKED: the first record of the file, and nowhere else. */
-#define ASKED_LENGTH   24u /* u32: bytes of text */
-#define ASKED_RESERVED 28u /* u32: 0 */
-#define ASKED_TEXT     32u /* padded to a multiple of 8 with zeros */
+#define ASKED_LENGTH 24u /* u32: bytes of text */
+#define ASKED_PATH   28u /* u32: bytes of the image's path; 0: not known */
+#define ASKED_TEXT   32u /* the text, then the path, then zeros to a multiple of 8 */
 
 #define JOURNAL_ASKED_MAX 16384u
+#define JOURNAL_PATH_MAX  4096u
 
 /* RECORD_CHANGE */
 #define CHANGE_FLAG_SWITCH 1u  /* in RECORD_FLAGS */

@@ -19,6 +19,7 @@
 
 #include "journal/bytes.h"
 #include "journal/format.h"
+#include "journal/hex.h"
 
 /* 0: done, 1: there is no handle that lasts, or a negative errno. */
 static int identify_by_handle(int fd, struct journal_identity *identity)
@@ -92,7 +93,6 @@ bool journal_identity_equal(const struct journal_identity *a,
 void identity_digest(const struct journal_identity *identity,
                      char text[IDENTITY_DIGEST_SIZE])
 {
-        static const char digits[] = "0123456789abcdef";
         uint8_t bytes[8 + JOURNAL_IDENTITY_MAX];
         XXH128_canonical_t digest;
 
@@ -100,9 +100,5 @@ void identity_digest(const struct journal_identity *identity,
         store_le32(bytes + 4, identity->length);
         memcpy(bytes + 8, identity->bytes, JOURNAL_IDENTITY_MAX);
         XXH128_canonicalFromHash(&digest, XXH3_128bits(bytes, sizeof bytes));
-        for (size_t i = 0; i < sizeof digest.digest; i++) {
-                text[2 * i] = digits[digest.digest[i] >> 4];
-                text[2 * i + 1] = digits[digest.digest[i] & 15];
-        }
-        text[IDENTITY_DIGEST_SIZE - 1] = '\0';
+        hex_text(digest.digest, sizeof digest.digest, text);
 }

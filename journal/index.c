@@ -28,7 +28,7 @@ struct journal_index {
         int socket;
         int error;                /* sticky */
         unsigned int outstanding; /* entries sent and not answered */
-        uint8_t message[INDEX_TRANSACTION_SIZE + INDEX_ENTRY_MAX];
+        uint8_t message[INDEX_MESSAGE_MAX];
 };
 
 static int ignore_children(void)
@@ -111,26 +111,36 @@ static int socket_error(void)
         }
 }
 
+/* write(2), which the sandbox allows anyway.  There is room for a message, so it does not
+ * wait; a SOCK_SEQPACKET socket raises no SIGPIPE. */
+static int send_message(struct journal_index *index, enum index_message kind, size_t size)
+{
+        if (index->error)
+                return index->error;
+        store_le32(index->message, kind);
+        if (write(index->socket, index->message, 4 + size) < 0)
+                return index->error = socket_error();
+        index->outstanding++;
+        return 0;
+}
+
 int journal_index_put(struct journal_index *index,
                       const struct journal_index_entry *entry)
 {
+        uint8_t *transaction;
         size_t size;
 
         if (!index)
                 return 0;
         if (index->error)
                 return index->error;
-        size = index_entry_store(entry, index->message + INDEX_TRANSACTION_SIZE,
+        transaction = index->message + 4;
+        size = index_entry_store(entry, transaction + INDEX_TRANSACTION_SIZE,
                                  INDEX_ENTRY_MAX);
         if (size == 0)
                 return index->error = -ENAMETOOLONG;
-        memcpy(index->message, entry->transaction, INDEX_TRANSACTION_SIZE);
-        /* write(2), which the sandbox allows anyway.  There is room for an entry, so it
-         * does not wait; a SOCK_SEQPACKET socket raises no SIGPIPE. */
-        if (write(index->socket, index->message, INDEX_TRANSACTION_SIZE + size) < 0)
-                return index->error = socket_error();
-        index->outstanding++;
-        return 0;
+        memcpy(transaction, entry->transaction, INDEX_TRANSACTION_SIZE);
+        return send_message(index, INDEX_PUT, INDEX_TRANSACTION_SIZE + size);
 }
 
 static time_t now(void)
@@ -141,34 +151,107 @@ static time_t now(void)
         return time.tv_sec;
 }
 
-/* One answer.  A signal starts the socket's timeout anew, so the clock decides then. */
-static int receive_answer(struct journal_index *index, time_t deadline)
+/*
+ * One answer, into index->message: the bytes that follow its error, or a negative errno,
+ * which is kept.  A signal starts the socket's timeout anew, so the clock decides then.
+ */
+static ssize_t receive_answer(struct journal_index *index)
 {
-        uint8_t answer[4];
+        time_t deadline = now() + DEADLINE_SECONDS;
         ssize_t n;
 
+        if (index->error)
+                return index->error;
         do
-                n = recv(index->socket, answer, sizeof answer, 0);
+                n = recv(index->socket, index->message, sizeof index->message, 0);
         while (n < 0 && errno == EINTR && now() <= deadline);
         if (n < 0)
-                return errno == EINTR ? -ETIMEDOUT : socket_error();
-        if (n != sizeof answer)
-                return -EPIPE;
-        return -(int)load_le32(answer);
+                index->error = errno == EINTR ? -ETIMEDOUT : socket_error();
+        else if (n < 4)
+                index->error = -EPIPE;
+        else
+                index->error = -(int)load_le32(index->message);
+        return index->error ? index->error : n - 4;
 }
 
 int journal_index_wait(struct journal_index *index)
 {
-        time_t deadline;
-
         if (!index)
                 return 0;
-        deadline = now() + DEADLINE_SECONDS;
         while (!index->error && index->outstanding) {
-                index->error = receive_answer(index, deadline);
+                (void)receive_answer(index);
                 index->outstanding--;
         }
         return index->error;
+}
+
+int journal_index_find(struct journal_index *index,
+                       const struct journal_identity *identity)
+{
+        if (!index)
+                return 0;
+        index_identity_store(index->message + 4, identity);
+        return send_message(index, INDEX_FIND, INDEX_IDENTITY_SIZE);
+}
+
+int journal_index_found(struct journal_index *index,
+                        int (*visit)(void *context, const char *path), void *context)
+{
+        const char *path;
+        const char *end;
+        ssize_t size;
+        int stop = 0;
+
+        if (!index || !index->outstanding)
+                return index ? index->error : 0;
+        index->outstanding--;
+        size = receive_answer(index);
+        if (size < 0)
+                return (int)size;
+        path = (const char *)index->message + 4;
+        for (end = path + size; path < end && !stop; path += strlen(path) + 1) {
+                if (!memchr(path, '\0', (size_t)(end - path)))
+                        return index->error = -EBADMSG;
+                stop = visit(context, path);
+        }
+        return stop;
+}
+
+/* An entry of a list, in index->message. */
+static int visit_entry(struct journal_index *index, size_t size,
+                       int (*visit)(void *context,
+                                    const struct journal_index_entry *entry),
+                       void *context)
+{
+        struct journal_identity identities[2];
+        struct journal_index_entry entry;
+        const uint8_t *transaction = index->message + 4;
+
+        if (size <= INDEX_TRANSACTION_SIZE ||
+            index_entry_load(transaction + INDEX_TRANSACTION_SIZE,
+                             size - INDEX_TRANSACTION_SIZE, &entry, identities) != 0)
+                return index->error = -EBADMSG;
+        memcpy(entry.transaction, transaction, INDEX_TRANSACTION_SIZE);
+        entry.transaction[INDEX_TRANSACTION_SIZE] = '\0';
+        return visit(context, &entry);
+}
+
+int journal_index_each(struct journal_index *index,
+                       int (*visit)(void *context,
+                                    const struct journal_index_entry *entry),
+                       void *context)
+{
+        ssize_t size;
+        int stop = 0;
+
+        if (!index || send_message(index, INDEX_LIST, 0) != 0)
+                return index ? index->error : 0;
+        index->outstanding--;
+        /* To the last answer even after a stop: another message may follow. */
+        while ((size = receive_answer(index)) > 0)
+                if (!stop)
+                        stop = visit_entry(index, (size_t)size, visit, context);
+        return stop ? stop : (int)size;
 }
 
 void journal_index_stop(struct journal_index *index)

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -96,34 +97,97 @@ static int drop_descriptors(int socket)
         return 0;
 }
 
-static void answer(int error)
-{
-        uint8_t bytes[4];
+/* Answers that were built; PUT has none but its error. */
+static uint8_t answer[INDEX_MESSAGE_MAX];
 
-        store_le32(bytes, (uint32_t)-error);
-        send(SOCKET_FD, bytes, sizeof bytes, MSG_NOSIGNAL);
+static void send_answer(int error, size_t length)
+{
+        store_le32(answer, (uint32_t)-error);
+        send(SOCKET_FD, answer, 4 + length, MSG_NOSIGNAL);
 }
 
-/* Answer each entry.  Where the database could not be opened, with that error. */
+static int put(uint8_t *message, size_t size)
+{
+        if (size <= INDEX_TRANSACTION_SIZE)
+                return -EBADMSG;
+        return index_db_put(&database, message, message + INDEX_TRANSACTION_SIZE,
+                            size - INDEX_TRANSACTION_SIZE);
+}
+
+struct find {
+        struct journal_identity identity;
+        size_t length; /* of the paths so far */
+};
+
+static int find_entry(void *context, const struct journal_index_entry *entry)
+{
+        struct find *find = context;
+        size_t length = strlen(entry->journal_path) + 1;
+
+        if (!journal_identity_equal(entry->identity, &find->identity) ||
+            length > sizeof answer - 4 - find->length)
+                return 0;
+        memcpy(answer + 4 + find->length, entry->journal_path, length);
+        find->length += length;
+        return 0;
+}
+
+static void find(const uint8_t *message, size_t size)
+{
+        struct find find = {0};
+        int error = -EBADMSG;
+
+        if (size == INDEX_IDENTITY_SIZE)
+                error = index_identity_load(message, &find.identity);
+        if (!error)
+                error = index_db_each(&database, find_entry, &find);
+        send_answer(error, error ? 0 : find.length);
+}
+
+static int list_entry(void *context, const struct journal_index_entry *entry)
+{
+        size_t size = index_entry_store(entry, answer + 4 + INDEX_TRANSACTION_SIZE,
+                                        INDEX_ENTRY_MAX);
+
+        (void)context;
+        if (size == 0)
+                return 0;
+        memcpy(answer + 4, entry->transaction, INDEX_TRANSACTION_SIZE);
+        alarm(ALARM_SECONDS); /* for each: the reader may have many to deal with */
+        send_answer(0, INDEX_TRANSACTION_SIZE + size);
+        return 0;
+}
+
+static void serve_message(uint8_t *message, size_t size, int error)
+{
+        uint32_t kind = load_le32(message);
+
+        if (error)
+                send_answer(error, 0);
+        else if (kind == INDEX_PUT)
+                send_answer(put(message + 4, size - 4), 0);
+        else if (kind == INDEX_FIND)
+                find(message + 4, size - 4);
+        else if (kind == INDEX_LIST)
+                send_answer(index_db_each(&database, list_entry, NULL), 0);
+        else
+                send_answer(-EBADMSG, 0);
+}
+
+/* Answer each message.  Where the database could not be opened, with that error. */
 static void serve(int open_error)
 {
-        static uint8_t message[INDEX_TRANSACTION_SIZE + INDEX_ENTRY_MAX];
+        static uint8_t message[INDEX_MESSAGE_MAX];
         ssize_t size;
 
         while ((size = recv(SOCKET_FD, message, sizeof message, 0)) != 0) {
-                int error = open_error;
-
                 if (size < 0 && errno == EINTR)
                         continue;
-                if (size <= (ssize_t)INDEX_TRANSACTION_SIZE)
+                if (size < 4)
                         return;
                 alarm(ALARM_SECONDS);
-                if (!error)
-                        error = index_db_put(&database, message,
-                                             message + INDEX_TRANSACTION_SIZE,
-                                             (size_t)size - INDEX_TRANSACTION_SIZE);
+                serve_message(message, (size_t)size, open_error);
                 alarm(0);
-                answer(error);
         }
 }
 

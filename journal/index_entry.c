@@ -6,25 +6,23 @@
 
 #include "journal/bytes.h"
 
-#define IDENTITY_SIZE (8u + JOURNAL_IDENTITY_MAX)
-
 #define VALUE_VERSION   0u
 #define VALUE_IMAGE     4u /* lengths, without the terminating zero */
 #define VALUE_JOURNAL   8u
 #define VALUE_ASKED     12u
 #define VALUE_TIME      16u
 #define VALUE_IDENTITY  24u
-#define VALUE_DIRECTORY (VALUE_IDENTITY + IDENTITY_SIZE)
-#define VALUE_TEXTS     (VALUE_DIRECTORY + IDENTITY_SIZE)
+#define VALUE_DIRECTORY (VALUE_IDENTITY + INDEX_IDENTITY_SIZE)
+#define VALUE_TEXTS     (VALUE_DIRECTORY + INDEX_IDENTITY_SIZE)
 
-static void store_identity(uint8_t *to, const struct journal_identity *identity)
+void index_identity_store(uint8_t *to, const struct journal_identity *identity)
 {
         store_le32(to, identity->kind);
         store_le32(to + 4, identity->length);
         memcpy(to + 8, identity->bytes, JOURNAL_IDENTITY_MAX);
 }
 
-static int load_identity(const uint8_t *from, struct journal_identity *identity)
+int index_identity_load(const uint8_t *from, struct journal_identity *identity)
 {
         identity->kind = load_le32(from);
         identity->length = load_le32(from + 4);
@@ -41,7 +39,7 @@ static uint8_t *store_string(uint8_t *to, const char *text, size_t length)
 
 void index_entry_store_directory(uint8_t *value, const struct journal_identity *directory)
 {
-        store_identity(value + VALUE_DIRECTORY, directory);
+        index_identity_store(value + VALUE_DIRECTORY, directory);
 }
 
 size_t index_entry_store(const struct journal_index_entry *entry, uint8_t *value,
@@ -60,8 +58,8 @@ size_t index_entry_store(const struct journal_index_entry *entry, uint8_t *value
         store_le32(value + VALUE_JOURNAL, (uint32_t)journal);
         store_le32(value + VALUE_ASKED, (uint32_t)asked);
         store_le64(value + VALUE_TIME, entry->time);
-        store_identity(value + VALUE_IDENTITY, entry->identity);
-        memset(value + VALUE_DIRECTORY, 0, IDENTITY_SIZE);
+        index_identity_store(value + VALUE_IDENTITY, entry->identity);
+        memset(value + VALUE_DIRECTORY, 0, INDEX_IDENTITY_SIZE);
         end = store_string(value + VALUE_TEXTS, entry->image_path, image);
         end = store_string(end, entry->journal_path, journal);
         end = store_string(end, entry->asked, asked);
@@ -88,8 +86,8 @@ int index_entry_load(const uint8_t *value, size_t size, struct journal_index_ent
 
         if (size < VALUE_TEXTS ||
             load_le32(value + VALUE_VERSION) != INDEX_VALUE_VERSION ||
-            load_identity(value + VALUE_IDENTITY, &identities[0]) != 0 ||
-            load_identity(value + VALUE_DIRECTORY, &identities[1]) != 0)
+            index_identity_load(value + VALUE_IDENTITY, &identities[0]) != 0 ||
+            index_identity_load(value + VALUE_DIRECTORY, &identities[1]) != 0)
                 return -EBADMSG;
         entry->image_path = load_string(&at, end, load_le32(value + VALUE_IMAGE));
         if (!entry->image_path)

@@ -24,6 +24,11 @@
 size_t index_entry_store(const struct journal_index_entry *entry, uint8_t *value,
                          size_t size);
 
+/* An identity as INDEX_IDENTITY_SIZE bytes. */
+#define INDEX_IDENTITY_SIZE (8u + JOURNAL_IDENTITY_MAX)
+void index_identity_store(uint8_t *to, const struct journal_identity *identity);
+int index_identity_load(const uint8_t *from, struct journal_identity *identity);
+
 /* Put the directory's identity into a serialised entry. */
 void index_entry_store_directory(uint8_t *value,
                                  const struct journal_identity *directory);

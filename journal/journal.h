@@ -9,8 +9,9 @@
  *     journal_identify()
  *     journal_state_directory()
  *     journal_index_start()        as early as possible: a fork
+ *     journal_index_find()         and journal_index_found() when the answer is needed
  *     journal_place_choose()       where the journal lives
- *     journal_place_search()       whether one is there already
+ *     journal_place_search()       whether one is there already: found.h deals with it
  *     journal_prepare()            allocates everything that later calls need
  *
  *   for each transaction, under the sandbox (no allocation, few system calls):
@@ -38,9 +39,10 @@
  *     journal_close_batch  pwrite64, fdatasync; the first time fsync of the directory
  *     journal_rollback     pread64 of the journal, and what struct image_io does
  *     journal_end          pwrite64, fdatasync
- *     journal_remove       unlinkat, close
+ *     journal_remove       unlinkat, close; durably: unlinkat, fsync, close
  *     journal_index_put    write
  *     journal_index_wait   recvfrom
+ *     journal_index_find, _found, _each    write, recvfrom
  *     journal_close, journal_index_stop   close, munmap (free): not under the sandbox
  *
  * and clock_gettime where the kernel has no vDSO for it (begin, close_batch, end,
@@ -88,12 +90,6 @@ struct journal_place {
         bool beside_image;
 };
 
-/* Why a journal that is already there stops the command. */
-enum journal_presence {
-        JOURNAL_ABSENT = 0,
-        JOURNAL_PRESENT,
-};
-
 /*
  * Choose where the journal of the image at `resolved_path` (absolute, no symbolic
  * link in it) goes: `journal_directory` (which must exist) if that is not NULL; else
@@ -113,13 +109,23 @@ int journal_place_choose(int image_fd, const char *resolved_path,
                          struct journal_place *place);
 void journal_place_release(struct journal_place *place);
 
-/* Look for a journal in every place it could be: the chosen one, beside the image,
- * the state directory.  *found_path is malloc'ed when the answer is
- * JOURNAL_PRESENT, else NULL. */
-int journal_place_search(const struct journal_place *chosen, const char *resolved_path,
-                         const char *state_directory,
-                         const struct journal_identity *identity,
-                         enum journal_presence *presence, char **found_path);
+/* Where a journal of an image may be; but for the path and the identity all may be NULL.
+ */
+struct journal_search {
+        const char *resolved_path;
+        const char *journal_directory; /* as the user named it */
+        const char *state_directory;
+        const struct journal_identity *identity;
+};
+
+/*
+ * Call `visit` with the path of whatever lies in one of these places under a journal's
+ * name: beside the image, in the named directory, in the state directory.  Stops at its
+ * first non-zero answer and returns that; else 0, or a negative errno where a place
+ * cannot be looked at.  (The index knows more places: journal_index_find().)
+ */
+int journal_place_search(const struct journal_search *search,
+                         int (*visit)(void *context, const char *path), void *context);
 
 /* The state directory: INSTAR_STATE_DIR, else /var/lib/instar for root, else
  * $XDG_STATE_HOME/instar or ~/.local/state/instar ($HOME, never getpwuid).  malloc'ed.
@@ -162,12 +168,13 @@ uint64_t journal_hash(const void *data, size_t length);
 
 /*
  * Allocate and precompute, create nothing.  `place` is borrowed until
- * journal_close(); the rest is copied.  `asked` is the command line, UTF-8 or not,
- * escaped when shown, cut to 16 KiB.
+ * journal_close(); the rest is copied.  `image_path` is absolute: it helps to find the
+ * image again, and proves nothing.  `asked` is the command line, UTF-8 or not, escaped
+ * when shown, cut to 16 KiB.
  */
 int journal_prepare(const struct journal_place *place,
-                    const struct journal_identity *identity, const char *asked,
-                    struct journal **journal);
+                    const struct journal_identity *identity, const char *image_path,
+                    const char *asked, struct journal **journal);
 
 /*
  * Create the file (O_EXCL, 0600) of a new transaction with a new identifier, and
@@ -205,6 +212,10 @@ int journal_rollback(struct journal *journal, const struct image_io *image);
 
 /* Unlink the file (no sync needed: the ending record is durable) and close it. */
 int journal_remove(struct journal *journal);
+
+/* The same with a sync of the directory: an end in itself, where the ending record cannot
+ * be written.  0 or a negative errno; then the file may be there or not. */
+int journal_remove_durably(struct journal *journal);
 
 /* Close and free; the file stays if it was not removed.  NULL is allowed. */
 void journal_close(struct journal *journal);
@@ -248,6 +259,26 @@ int journal_index_put(struct journal_index *index,
  * caller warns and goes on.  After an error the index of this process is given up: later
  * puts and waits return the same at once. */
 int journal_index_wait(struct journal_index *index);
+
+/* Ask where journals of this image lie, whatever directory they were sent to.  Returns at
+ * once; before any put. */
+int journal_index_find(struct journal_index *index,
+                       const struct journal_identity *identity);
+
+/*
+ * Wait, at most one second, for the answer, and call `visit` with each path.  Stops at
+ * its first non-zero answer and returns that; else 0, or a negative errno as
+ * journal_index_wait().  Nothing is said of whether the paths are there.
+ */
+int journal_index_found(struct journal_index *index,
+                        int (*visit)(void *context, const char *path), void *context);
+
+/* Call `visit` with every entry, at most one second of waiting apart; as above.  Nothing
+ * else may be outstanding. */
+int journal_index_each(struct journal_index *index,
+                       int (*visit)(void *context,
+                                    const struct journal_index_entry *entry),
+                       void *context);
 
 /* Close the socket, upon which the child ends, and free.  Entries of ended
  * transactions are deleted with the next edit's commit.  NULL is allowed. */

@@ -14,99 +14,94 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* 1 if anything of that name is there, 0 if not, or a negative errno. */
-static int name_exists(int directory_fd, const char *name)
+/* Visit DIRECTORY/NAME if anything is there. */
+static int look_in(const char *directory, const char *name,
+                   int (*visit)(void *context, const char *path), void *context)
 {
         struct stat status;
-
-        if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-                return 1;
-        if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
-                return 0;
-        return -errno;
-}
-
-/* The same for DIRECTORY/NAME; *found is the path then. */
-static int look_in(const char *directory, const char *name, char **found)
-{
         char *path;
-        int status;
+        int result = 0;
 
         if (asprintf(&path, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, name) <
             0)
                 return -ENOMEM;
-        status = name_exists(AT_FDCWD, path);
-        if (status == 1)
-                *found = path;
-        else
-                free(path);
-        return status;
+        if (lstat(path, &status) == 0)
+                result = visit(context, path);
+        else if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+                result = -errno;
+        free(path);
+        return result;
 }
 
-static int look_beside(const char *resolved_path, char **found)
+static int look_beside(const struct journal_search *search,
+                       int (*visit)(void *context, const char *path), void *context)
 {
         char *directory;
         char *name;
-        int status = place_beside(resolved_path, &directory, &name);
+        int status = place_beside(search->resolved_path, &directory, &name);
 
         if (status == -ENAMETOOLONG)
                 return 0;
         if (status)
                 return status;
-        status = look_in(directory, name, found);
+        status = look_in(directory, name, visit, context);
         free(directory);
         free(name);
         return status;
 }
 
-static int look_in_state_directory(const char *state_directory,
-                                   const struct journal_identity *identity, char **found)
+/* In a directory where the name is made from the identity. */
+static int look_for_identity(const struct journal_search *search, const char *directory,
+                             int (*visit)(void *context, const char *path), void *context)
 {
         char name[64];
+
+        place_identity_name(search->identity, name, sizeof name);
+        return look_in(directory, name, visit, context);
+}
+
+static int look_in_named_directory(const struct journal_search *search,
+                                   int (*visit)(void *context, const char *path),
+                                   void *context)
+{
+        char *resolved;
+        int status;
+
+        if (!search->journal_directory)
+                return 0;
+        resolved = realpath(search->journal_directory, NULL);
+        if (!resolved)
+                return -errno;
+        status = look_for_identity(search, resolved, visit, context);
+        free(resolved);
+        return status;
+}
+
+static int look_in_state_directory(const struct journal_search *search,
+                                   int (*visit)(void *context, const char *path),
+                                   void *context)
+{
         char *journals;
         int status;
 
-        if (!state_directory)
+        if (!search->state_directory)
                 return 0;
-        journals = place_state_journals(state_directory);
+        journals = place_state_journals(search->state_directory);
         if (!journals)
                 return -ENOMEM;
-        place_identity_name(identity, name, sizeof name);
-        status = look_in(journals, name, found);
+        status = look_for_identity(search, journals, visit, context);
         free(journals);
         return status;
 }
 
-static int look_in_chosen(const struct journal_place *chosen, char **found)
+int journal_place_search(const struct journal_search *search,
+                         int (*visit)(void *context, const char *path), void *context)
 {
-        int status;
+        int status = look_beside(search, visit, context);
 
-        if (!chosen || chosen->directory_fd < 0)
-                return 0;
-        status = name_exists(chosen->directory_fd, chosen->name);
-        if (status != 1)
-                return status;
-        *found = strdup(chosen->path);
-        return *found ? 1 : -ENOMEM;
-}
-
-int journal_place_search(const struct journal_place *chosen, const char *resolved_path,
-                         const char *state_directory,
-                         const struct journal_identity *identity,
-                         enum journal_presence *presence, char **found_path)
-{
-        int status;
-
-        *presence = JOURNAL_ABSENT;
-        *found_path = NULL;
-        status = look_in_chosen(chosen, found_path);
         if (status == 0)
-                status = look_beside(resolved_path, found_path);
+                status = look_in_named_directory(search, visit, context);
         if (status == 0)
-                status = look_in_state_directory(state_directory, identity, found_path);
-        if (status < 0)
-                return status;
-        if (status == 1)
-                *presence = JOURNAL_PRESENT;
-        return 0;
+                status = look_in_state_directory(search, visit, context);
+        return status;
 }

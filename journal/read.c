@@ -15,6 +15,7 @@
 #include "journal/read.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 const char *journal_fault_text(enum journal_fault fault)
 {
@@ -67,6 +68,24 @@ static void fill_header(struct journal_reader *reader, const uint8_t *bytes)
         reader->has_header = true;
 }
 
+/* A file shorter than a header: the beginning of one, zeros, or something else that
+ * only has a journal's name. */
+static int read_stump(struct journal_reader *reader)
+{
+        uint8_t bytes[JOURNAL_SECTOR];
+        ssize_t length = pread(reader->fd, bytes, sizeof bytes, 0);
+        size_t compared;
+
+        if (length < 0)
+                return -errno;
+        compared =
+            (size_t)length < JOURNAL_MAGIC_SIZE ? (size_t)length : JOURNAL_MAGIC_SIZE;
+        if (all_zero(bytes, (size_t)length) ||
+            memcmp(bytes, JOURNAL_MAGIC, compared) == 0)
+                return 0;
+        return journal_reader_damaged(reader, JOURNAL_FAULT_HEADER, 0);
+}
+
 /* The version is believed only where the checksum holds, which is at the same place in
  * every version: a flipped bit is damage, not a newer format. */
 static int read_header(struct journal_reader *reader)
@@ -78,7 +97,9 @@ static int read_header(struct journal_reader *reader)
 
         if (error)
                 return error;
-        if (state == SECTOR_ABSENT || state == SECTOR_END)
+        if (state == SECTOR_END)
+                return read_stump(reader);
+        if (state == SECTOR_ABSENT)
                 return 0;
         if (state == SECTOR_DAMAGED ||
             memcmp(bytes, JOURNAL_MAGIC, JOURNAL_MAGIC_SIZE) != 0)
@@ -95,6 +116,21 @@ static int read_header(struct journal_reader *reader)
         return 0;
 }
 
+static bool ending_fields_are_sound(const struct journal_reader *reader,
+                                    const uint8_t *bytes)
+{
+        uint32_t kind = load_le32(bytes + ENDING_KIND);
+
+        return memcmp(bytes, JOURNAL_ENDING_MAGIC, JOURNAL_MAGIC_SIZE) == 0 &&
+               memcmp(bytes + ENDING_TRANSACTION, reader->header.transaction,
+                      JOURNAL_ID_SIZE) == 0 &&
+               kind >= JOURNAL_DONE && kind <= ENDING_RECOVERING &&
+               load_le32(bytes + ENDING_RESERVED_1) == 0 &&
+               (kind == ENDING_RECOVERING ||
+                all_zero(bytes + ENDING_BOOT, JOURNAL_BOOT_ID_SIZE)) &&
+               all_zero(bytes + ENDING_RESERVED, SECTOR_CRC - ENDING_RESERVED);
+}
+
 static int read_ending(struct journal_reader *reader)
 {
         enum sector_state state;
@@ -106,18 +142,15 @@ static int read_ending(struct journal_reader *reader)
                 return error;
         if (state == SECTOR_ABSENT || state == SECTOR_END)
                 return 0;
-        kind = load_le32(bytes + ENDING_KIND);
         if (state == SECTOR_DAMAGED || !reader->has_header ||
-            memcmp(bytes, JOURNAL_ENDING_MAGIC, JOURNAL_MAGIC_SIZE) != 0 ||
-            memcmp(bytes + ENDING_TRANSACTION, reader->header.transaction,
-                   JOURNAL_ID_SIZE) != 0 ||
-            kind < JOURNAL_DONE || kind > JOURNAL_ABORTED ||
-            load_le32(bytes + ENDING_RESERVED_1) != 0 ||
-            !all_zero(bytes + ENDING_RESERVED, SECTOR_CRC - ENDING_RESERVED))
+            !ending_fields_are_sound(reader, bytes))
                 return journal_reader_damaged(reader, JOURNAL_FAULT_ENDING,
                                               JOURNAL_ENDING_OFFSET);
-        reader->ending = kind;
+        kind = load_le32(bytes + ENDING_KIND);
+        reader->recovering = kind == ENDING_RECOVERING;
+        reader->ending = reader->recovering ? 0 : kind;
         reader->ending_time = load_le64(bytes + ENDING_TIME);
+        memcpy(reader->recovering_boot, bytes + ENDING_BOOT, JOURNAL_BOOT_ID_SIZE);
         return 0;
 }
 

@@ -60,6 +60,8 @@ struct journal_record {
                 struct {
                         const uint8_t *text; /* not terminated */
                         uint32_t length;
+                        const uint8_t *path; /* of the image; not terminated */
+                        uint32_t path_length;
                 } asked;
                 struct {
                         uint64_t offset; /* in the image */
@@ -97,7 +99,9 @@ struct journal_reader {
         uint64_t switch_offset; /* of the switch's sector in the image */
         bool has_switch;        /* in a closed batch */
         uint32_t ending;        /* enum journal_end; 0: not ended */
-        uint64_t ending_time;
+        uint64_t ending_time;   /* of the end, or of the recovery that was begun */
+        bool recovering;        /* a recovery was begun, and has not ended */
+        uint8_t recovering_boot[JOURNAL_BOOT_ID_SIZE];
         enum journal_fault fault;
         uint64_t fault_offset; /* file offset of what is damaged */
 

@@ -116,14 +116,15 @@ static size_t whole_size(const struct journal_reader *reader, uint32_t kind)
 {
         const uint8_t *bytes = reader->record;
         uint32_t length = load_le32(bytes + ASKED_LENGTH);
+        uint32_t path = load_le32(bytes + ASKED_PATH);
         size_t each = 8;
 
         switch (kind) {
         case JOURNAL_RECORD_ASKED:
-                if (length > JOURNAL_ASKED_MAX || load_le32(bytes + ASKED_RESERVED) ||
+                if (length > JOURNAL_ASKED_MAX || path > JOURNAL_PATH_MAX ||
                     load_le32(bytes + RECORD_FLAGS))
                         return 0;
-                return ASKED_TEXT + padded_to_8(length);
+                return ASKED_TEXT + padded_to_8((size_t)length + path);
         case JOURNAL_RECORD_CHANGE:
                 if (!change_is_sound(reader, bytes))
                         return 0;
@@ -142,10 +143,14 @@ static size_t whole_size(const struct journal_reader *reader, uint32_t kind)
 
 static bool fill_asked(const uint8_t *bytes, struct journal_record *record)
 {
+        size_t length;
+
         record->asked.length = load_le32(bytes + ASKED_LENGTH);
+        record->asked.path_length = load_le32(bytes + ASKED_PATH);
         record->asked.text = bytes + ASKED_TEXT;
-        return all_zero(bytes + ASKED_TEXT + record->asked.length,
-                        padded_to_8(record->asked.length) - record->asked.length);
+        record->asked.path = record->asked.text + record->asked.length;
+        length = (size_t)record->asked.length + record->asked.path_length;
+        return all_zero(bytes + ASKED_TEXT + length, padded_to_8(length) - length);
 }
 
 /* The closing record against what was summed up since the batch began. */

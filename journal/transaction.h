@@ -5,28 +5,10 @@
 
 #include "journal/journal.h"
 #include "journal/read.h"
+#include "journal/undo.h"
 
 /* 64 KiB: a plain edit is one write. */
 #define WRITER_BUFFER_SIZE (128u * JOURNAL_SECTOR)
-
-/* Sectors of the image that rollback has in memory at a time. */
-#define UNDO_SECTORS 64u
-
-/* Sectors whose content another record must explain; room for at least one whole
- * record's. */
-#define UNDO_FOREIGN_MAX 2048u
-
-struct journal_undo {
-        bool sync_failed; /* a sync failed: what looks old must be written again */
-        bool dirty;       /* written since the last sync */
-        uint32_t foreign_count;
-        struct {
-                uint64_t offset;
-                uint64_t hash;
-                bool explained;
-        } foreign[UNDO_FOREIGN_MAX];
-        uint8_t image[UNDO_SECTORS * JOURNAL_SECTOR];
-};
 
 struct journal {
         /* set by journal_prepare() */
@@ -38,6 +20,7 @@ struct journal {
         uint8_t seed[32]; /* random; each transaction's identifier comes from it */
         uint64_t transactions;
         uint32_t asked_length;
+        uint32_t path_length;
 
         /* the transaction under way */
         int fd; /* -1: none */
@@ -59,7 +42,7 @@ struct journal {
 
         uint64_t buffer_offset; /* in the file */
         size_t fill;
-        uint8_t asked[JOURNAL_ASKED_MAX];
+        uint8_t asked[JOURNAL_ASKED_MAX + JOURNAL_PATH_MAX]; /* the text, the path */
         uint8_t buffer[WRITER_BUFFER_SIZE];
 
         struct journal_reader reader;
@@ -75,8 +58,5 @@ int writer_append_record(struct journal *journal, uint8_t *bytes, size_t length)
 
 /* Write all of it at `offset`, or fail. */
 int writer_write(int fd, const uint8_t *bytes, size_t length, uint64_t offset);
-
-/* Nanoseconds since the epoch. */
-uint64_t writer_time(void);
 
 #endif

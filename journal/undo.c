@@ -282,11 +282,38 @@ static int cut(struct journal_undo *undo, uint64_t size,
         return error ? error : sync_image(undo, image);
 }
 
+int undo_look(struct journal_undo *undo, struct journal_reader *reader,
+              const struct image_io *image, bool *size_differs)
+{
+        uint64_t size;
+        int error = look_at_size(&reader->header, image, &size);
+
+        *size_differs = error == -ESTALE;
+        return error ? error : look_at_all(undo, reader, image);
+}
+
+int undo_run(struct journal_undo *undo, struct journal_reader *reader,
+             const struct image_io *image)
+{
+        bool size_differs;
+        uint64_t size;
+        int error = undo_look(undo, reader, image, &size_differs);
+
+        if (!error)
+                error = image->size(image->context, &size);
+        if (error)
+                return error;
+        /* What an interrupted try wrote must be durable before anything follows it.  If
+         * this fails, it may be the edit's own failed write that is reported here: the
+         * old content is then written everywhere, and synced. */
+        (void)sync_image(undo, image);
+        error = undo_all(undo, reader, image);
+        return error ? error : cut(undo, size, &reader->header, image);
+}
+
 int journal_rollback(struct journal *journal, const struct image_io *image)
 {
         struct journal_reader *reader = &journal->reader;
-        struct journal_undo *undo = &journal->undo;
-        uint64_t size;
         int error;
 
         if (journal->fd < 0)
@@ -296,15 +323,5 @@ int journal_rollback(struct journal *journal, const struct image_io *image)
         error = journal_reader_open(reader, journal->fd);
         if (error || reader->closed_batches == 0)
                 return error;
-        error = look_at_size(&reader->header, image, &size);
-        if (!error)
-                error = look_at_all(undo, reader, image);
-        if (error)
-                return error;
-        /* What an interrupted try wrote must be durable before anything follows it.  If
-         * this fails, it may be the edit's own failed write that is reported here: the
-         * old content is then written everywhere, and synced. */
-        (void)sync_image(undo, image);
-        error = undo_all(undo, reader, image);
-        return error ? error : cut(undo, size, &reader->header, image);
+        return undo_run(&journal->undo, reader, image);
 }

@@ -18,7 +18,9 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "journal/boot.h"
 #include "journal/crc32c.h"
+#include "journal/ending.h"
 
 int writer_write(int fd, const uint8_t *bytes, size_t length, uint64_t offset)
 {
@@ -203,7 +205,7 @@ static int append_close(struct journal *journal)
         store_le32(record + RECORD_KIND, JOURNAL_RECORD_CLOSE);
         store_le32(record + CLOSE_BATCH, journal->batch);
         store_le64(record + CLOSE_COUNT, journal->batch_count);
-        store_le64(record + CLOSE_TIME, writer_time());
+        store_le64(record + CLOSE_TIME, boot_now());
         store_le64(record + RECORD_SEQUENCE, journal->sequence++);
         store_le64(record + RECORD_PREVIOUS, journal->previous);
         journal->previous = journal->buffer_offset + journal->fill;
@@ -252,20 +254,9 @@ int journal_close_batch(struct journal *journal)
 
 int journal_end(struct journal *journal, enum journal_end end)
 {
-        uint8_t ending[JOURNAL_SECTOR] = {0};
-        int error;
-
         if (journal->fd < 0)
                 return -EINVAL;
         if (!journal->may_be_closed)
                 return 0;
-        memcpy(ending + ENDING_MAGIC, JOURNAL_ENDING_MAGIC, JOURNAL_MAGIC_SIZE);
-        store_le32(ending + ENDING_KIND, end);
-        memcpy(ending + ENDING_TRANSACTION, journal->id, JOURNAL_ID_SIZE);
-        store_le64(ending + ENDING_TIME, writer_time());
-        journal_sector_seal(ending, 1);
-        error = writer_write(journal->fd, ending, sizeof ending, JOURNAL_ENDING_OFFSET);
-        if (!error && fdatasync(journal->fd) != 0)
-                error = -errno;
-        return error;
+        return ending_write(journal->fd, journal->id, end, NULL);
 }

@@ -84,7 +84,7 @@ struct journal *scratch_journal(const struct journal_place *place, const char *a
         int error;
 
         memset(identity.bytes, 0x5a, identity.length);
-        error = journal_prepare(place, &identity, asked, &journal);
+        error = journal_prepare(place, &identity, "/images/disk", asked, &journal);
         assert(error == 0);
         (void)error;
         return journal;

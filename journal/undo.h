@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside the library: a transaction's changes undone, whoever made them. */
+#ifndef INSTAR_JOURNAL_UNDO_H
+#define INSTAR_JOURNAL_UNDO_H
+
+#include "journal/image_io.h"
+#include "journal/read.h"
+
+/* Sectors of the image that rollback has in memory at a time. */
+#define UNDO_SECTORS 64u
+
+/* Sectors whose content another record must explain; room for at least one whole
+ * record's. */
+#define UNDO_FOREIGN_MAX 2048u
+
+struct journal_undo {
+        bool sync_failed; /* a sync failed: what looks old must be written again */
+        bool dirty;       /* written since the last sync */
+        uint32_t foreign_count;
+        struct {
+                uint64_t offset;
+                uint64_t hash;
+                bool explained;
+        } foreign[UNDO_FOREIGN_MAX];
+        uint8_t image[UNDO_SECTORS * JOURNAL_SECTOR];
+};
+
+/*
+ * Look, write nothing: the image's size lies between the old and the final one, and each
+ * journaled sector holds its old or one of its new contents (invariant 7).  0; -ESTALE
+ * where not, with *size_differs saying which of both; -EBADMSG where the journal is
+ * damaged; or another negative errno.
+ */
+int undo_look(struct journal_undo *undo, struct journal_reader *reader,
+              const struct image_io *image, bool *size_differs);
+
+/* Look, then undo everything.  As above; may be called again after an error
+ * (invariant 3). */
+int undo_run(struct journal_undo *undo, struct journal_reader *reader,
+             const struct image_io *image);
+
+#endif
