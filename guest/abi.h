@@ -141,7 +141,8 @@ enum abi_op {
         /* Arena [ABI_ARENA_BASE, +length) becomes host-cleared huge pages. */
         ABI_POPULATE = 3,
         /* Start a transaction.  offset: the file size the plan rests on;
-         * length: the final size (not below it; equal on a block device). */
+         * length: the final size (not below it; equal on a block device);
+         * flags: ABI_BEGIN_PREPARES or 0. */
         ABI_BEGIN = 4,
         /* The image's [offset, +length) has this fingerprint (in value). */
         ABI_ASSERT = 5,
@@ -152,6 +153,10 @@ enum abi_op {
         /* The last request of the last doorbell: `result` holds the outcome. */
         ABI_END = 8,
 };
+
+/* abi_request.flags of ABI_BEGIN: this transaction makes room for the edit, which
+ * follows in another one. */
+#define ABI_BEGIN_PREPARES 1u
 
 /*
  * abi_request.flags of ABI_JOURNAL.  With none, a change writes [addr, +length)

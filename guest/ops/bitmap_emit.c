@@ -241,7 +241,7 @@ enum abi_code edit_emit(struct edit *edit)
         if (code)
                 return code;
         uint64_t final = final_size(edit, file_size);
-        transaction_begin(file_size, final);
+        transaction_begin(file_size, final, 0);
         assert_seen(edit);
         if ((code = scrub_emit(&edit->allocator, STEP_SCRUB)) ||
             (code = header_clear_autoclear(edit->image, STEP_AUTOCLEAR)) ||

@@ -158,7 +158,7 @@ static enum abi_code emit_build(struct growth *growth, uint64_t old_size,
                                 uint64_t final_size)
 {
         struct image *image = growth->allocator->image;
-        transaction_begin(old_size, final_size);
+        transaction_begin(old_size, final_size, ABI_BEGIN_PREPARES);
         header_assert(image);
         enum abi_code code = scrub_emit(growth->allocator, STEP_SCRUB);
         if (!code)

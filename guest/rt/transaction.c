@@ -4,9 +4,10 @@
 #include "guest/rt/doorbell.h"
 #include "guest/rt/fingerprint.h"
 
-void transaction_begin(uint64_t old_size, uint64_t final_size)
+void transaction_begin(uint64_t old_size, uint64_t final_size, uint32_t flags)
 {
         struct abi_request *request = doorbell_add(ABI_BEGIN, 0);
+        request->flags = flags;
         request->offset = old_size;
         request->length = final_size;
 }

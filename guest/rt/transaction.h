@@ -12,8 +12,9 @@
 
 #include "guest/abi.h"
 
-/* Start: the file size the plan rests on, and the size it ends with. */
-void transaction_begin(uint64_t old_size, uint64_t final_size);
+/* Start: the file size the plan rests on, and the size it ends with.  `flags`: 0 or
+ * ABI_BEGIN_PREPARES. */
+void transaction_begin(uint64_t old_size, uint64_t final_size, uint32_t flags);
 
 /* The image's [offset, +length) must still be what the guest saw. */
 void transaction_assert(uint64_t offset, const void *seen, uint64_t length);

@@ -63,4 +63,8 @@ int image_punch(struct image *image, uint64_t offset, uint64_t length);
 
 void image_close(struct image *image);
 
+/* Free bytes of the file system that an open file lies on (statfs(2)); UINT64_MAX where
+ * that is not known. */
+uint64_t image_free_space(int fd);
+
 #endif

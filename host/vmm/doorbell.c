@@ -158,7 +158,7 @@ enum run_status doorbell_answer(struct doorbell *d)
         for (uint32_t i = 0; i < count && !d->ended; i++) {
                 /* One doorbell may carry a whole edit: the user is heard between its
                  * requests, until the switch is durable. */
-                if (signals_caught() && d->transaction->state != TRANSACTION_COMMITTED)
+                if (signals_caught() && !transaction_is_committed(d->transaction))
                         return RUN_INTERRUPTED;
                 enum run_status status = answer(d, i, count);
                 if (status)

@@ -20,6 +20,8 @@ int transaction_create(struct transaction *t, struct image *image, struct vm *vm
         t->vm = vm;
         t->journal = journal;
         t->index = index;
+        t->image_space = UINT64_MAX;
+        t->journal_space = UINT64_MAX;
         t->buffer = malloc(TRANSACTION_BUFFER);
         t->copy = malloc(TRANSACTION_BUFFER);
         if (!t->buffer || !t->copy || pending_create(&t->pending) < 0) {
@@ -74,12 +76,24 @@ static enum run_status start_journal(struct transaction *t)
         return RUN_OK;
 }
 
+/* A full disk is better met before the first write than in the middle. */
+static enum run_status look_at_space(struct transaction *t)
+{
+        if (t->journal_space < TRANSACTION_JOURNAL_SPACE)
+                return failed(t, RUN_JOURNAL_ERROR, -ENOSPC);
+        if (t->image_space < t->final_size - t->old_size)
+                return failed(t, RUN_WRITE_ERROR, -ENOSPC);
+        return RUN_OK;
+}
+
 enum run_status transaction_begin(struct transaction *t,
                                   const struct abi_request *request)
 {
         uint64_t size;
         if (t->state == TRANSACTION_OPEN || t->pending.count)
                 return transaction_broken(t, "begin inside a transaction");
+        if (request->flags & ~ABI_BEGIN_PREPARES)
+                return transaction_broken(t, "begin: flags");
         if (++t->count > ABI_MAX_TRANSACTIONS)
                 return transaction_broken(t, "too many transactions");
         if (request->length < request->offset ||
@@ -99,7 +113,10 @@ enum run_status transaction_begin(struct transaction *t,
         t->switch_step = 0;
         t->declared_step = 0;
         t->applied_step = 0;
-        return start_journal(t);
+        t->prepares = request->flags & ABI_BEGIN_PREPARES;
+        t->journal_error = 0;
+        enum run_status status = look_at_space(t);
+        return status ? status : start_journal(t);
 }
 
 /* ---- assertions ------------------------------------------------------------------ */
@@ -271,14 +288,31 @@ static enum run_status resize_once(struct transaction *t, bool *wrote)
         return RUN_OK;
 }
 
-/* The switch is durable: nothing is undone from here on (invariant 2). */
-static void commit(struct transaction *t)
+/* The end of a transaction, durable: the ending record, written twice where that
+ * helps; else the journal is removed, durably too. */
+static int end_journal(struct transaction *t, enum journal_end end)
+{
+        int error = journal_end(t->journal, end);
+        if (error)
+                error = journal_end(t->journal, end);
+        if (error && journal_remove_durably(t->journal) == 0)
+                error = 0;
+        t->journal_error = error;
+        return error;
+}
+
+/*
+ * The switch is durable: nothing is undone from here on (invariant 2).  Where the
+ * end cannot be written down, the journal is hot, and recovery finds the edit complete by
+ * its switch.  Then nothing more may change: what the release frees could come to hold
+ * the switch's old content.
+ */
+static enum run_status commit(struct transaction *t)
 {
         t->state = TRANSACTION_COMMITTED;
         t->switch_step = 0;
-        /* If this fails the journal is hot, and its switch is there: recovery finds
-         * the edit complete. */
-        (void)journal_end(t->journal, JOURNAL_DONE);
+        int error = end_journal(t, JOURNAL_DONE);
+        return error ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
 }
 
 /* Apply what is declared for `step`; later steps stay pending. */
@@ -328,35 +362,45 @@ enum run_status transaction_apply(struct transaction *t, const struct abi_reques
                 return failed(t, RUN_WRITE_ERROR, error);
         t->applied_step = r->step;
         if (t->state == TRANSACTION_OPEN && r->step == t->switch_step)
-                commit(t);
+                return commit(t);
         return RUN_OK;
 }
 
 /* ---- end
  * ------------------------------------------------------------------------------- */
 
+bool transaction_is_committed(const struct transaction *t)
+{
+        return t->state == TRANSACTION_COMMITTED && !t->prepares;
+}
+
 bool transaction_is_complete(const struct transaction *t)
 {
         return t->state != TRANSACTION_OPEN && !t->pending.count;
 }
 
-int transaction_end(struct transaction *t)
+/* A failed sync is never repeated as if it could succeed: the second try writes the
+ * bytes again first (invariant 3). */
+static int roll_back(struct transaction *t)
 {
-        int error = 0;
+        int error = journal_rollback(t->journal, &t->io);
+        return error ? journal_rollback(t->journal, &t->io) : 0;
+}
+
+int transaction_end(struct transaction *t, bool *half_done)
+{
         enum transaction_state state = t->state;
+        int error = t->journal_error;
+        *half_done = false;
         pending_clear(&t->pending);
-        if (state == TRANSACTION_IDLE)
-                return 0;
+        t->state = TRANSACTION_IDLE;
         if (state == TRANSACTION_OPEN) {
-                error = journal_rollback(t->journal, &t->io);
+                error = roll_back(t);
+                *half_done = error != 0;
                 if (!error)
-                        error = journal_end(t->journal, JOURNAL_ABORTED);
+                        error = end_journal(t, JOURNAL_ABORTED);
         }
-        if (error < 0)
-                return error; /* the journal stays hot */
-        if (state == TRANSACTION_OPEN)
-                t->state = TRANSACTION_IDLE;
-        (void)journal_remove(
-            t->journal); /* its end is durable: the next writer removes it */
-        return 0;
+        if (!error) /* its end is durable: if not now, the next writer removes it */
+                (void)journal_remove(t->journal);
+        return error;
 }

@@ -46,10 +46,17 @@ struct transaction {
         uint32_t declared_step; /* of the last declaration */
         uint32_t applied_step;  /* of the last full apply */
         uint32_t count;         /* transactions of this run */
+        bool prepares;          /* this one only makes room for the edit */
+        int journal_error;      /* of an end that could not be made durable */
+        uint64_t image_space;   /* free bytes of the file systems, before anything is */
+        uint64_t journal_space; /*   written; UINT64_MAX: not known */
         struct run_fault fault;
 };
 
 #define TRANSACTION_BUFFER ((size_t)1 << 20)
+
+/* What the journal of a small edit takes, with its directory entry. */
+#define TRANSACTION_JOURNAL_SPACE (64u << 10)
 
 /* Allocate everything.  Before the sandbox is armed.  0 or a negative errno. */
 int transaction_create(struct transaction *transaction, struct image *image,
@@ -67,16 +74,19 @@ enum run_status transaction_declare(struct transaction *transaction,
 enum run_status transaction_apply(struct transaction *transaction,
                                   const struct abi_request *request);
 
+/* The edit itself, not only what makes room for it, is durable. */
+bool transaction_is_committed(const struct transaction *transaction);
+
 /* Nothing is half done: either no transaction was begun, or the last is committed
  * and nothing waits. */
 bool transaction_is_complete(const struct transaction *transaction);
 
 /*
  * The end: an open transaction is rolled back, a committed one is complete.  Removes the
- * journal.  0, or a negative errno where the rollback failed and the journal
- * stays hot.
+ * journal.  0, or a negative errno where the journal stays hot: *half_done says whether
+ * the rollback failed, or only the journal's own end.
  */
-int transaction_end(struct transaction *transaction);
+int transaction_end(struct transaction *transaction, bool *half_done);
 
 /* Note a broken rule; returns RUN_PROTOCOL. */
 enum run_status transaction_broken(struct transaction *transaction, const char *rule);

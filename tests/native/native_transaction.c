@@ -40,6 +40,8 @@ enum native_status native_begin(struct native_host *host, const struct abi_reque
         struct native_transaction *t = &host->transaction;
         if (t->state == NATIVE_OPEN || t->pending_count)
                 return native_broken(host, "begin inside a transaction");
+        if (r->flags & ~ABI_BEGIN_PREPARES)
+                return native_broken(host, "begin: flags");
         if (++t->number > ABI_MAX_TRANSACTIONS)
                 return native_broken(host, "too many transactions");
         if (r->length < r->offset || r->length - r->offset > ABI_MAX_GROWTH ||

@@ -28,7 +28,7 @@ static void emit_and_apply(void)
 {
         static const uint8_t mark[8] = "switched";
         static uint8_t old[8];
-        transaction_begin(guest_image->size, guest_image->size + 512);
+        transaction_begin(guest_image->size, guest_image->size + 512, 0);
         assert_int_equal(sectors_emit(&sectors, 1), ABI_OK);
         native_image_read(guest_image, 0, old, sizeof old);
         transaction_write(2, ABI_CHANGE_SWITCH, 0, old, mark, sizeof mark);
@@ -99,7 +99,7 @@ static void fresh_sector_is_written_whole_and_not_read(void **state)
 static void emit_twice(void)
 {
         get(2048)->now[0] ^= 1;
-        transaction_begin(guest_image->size, guest_image->size);
+        transaction_begin(guest_image->size, guest_image->size, 0);
         assert_int_equal(sectors_emit(&sectors, 1), ABI_OK);
         uint32_t declared = rt_doorbell()->count;
         assert_int_equal(sectors_emit(&sectors, 1), ABI_OK);
