@@ -93,6 +93,7 @@ static int edit(const struct bitmap_options *options, const struct abi_call *cal
             .call = call,
             .asked = asked,
             .journal_directory = journal_directory(options),
+            .discard_journal = options->discard_journal,
             .memory_limit = options->memory_limit,
         };
         struct edit_report report = {0};

@@ -27,6 +27,7 @@ enum {
         OPTION_IMAGE_OPTS,
         OPTION_NO_OWNERSHIP_SCAN,
         OPTION_JOURNAL_DIRECTORY,
+        OPTION_DISCARD_JOURNAL,
         OPTION_MEMORY_LIMIT,
 };
 
@@ -36,8 +37,9 @@ static const struct option long_options[] = {
     /* our own: whole words only */
     {"no-ownership-scan", no_argument, NULL, OPTION_NO_OWNERSHIP_SCAN},
     {"journal-dir", required_argument, NULL, OPTION_JOURNAL_DIRECTORY},
+    {"discard-journal", no_argument, NULL, OPTION_DISCARD_JOURNAL},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
-#define OWN_OPTIONS 3
+#define OWN_OPTIONS 4
     /* the specification's */
     {"add", no_argument, NULL, OPTION_ADD},
     {"remove", no_argument, NULL, OPTION_REMOVE},
@@ -176,6 +178,9 @@ static bool take(int option, const char *argument, struct bitmap_options *option
                 return true;
         case OPTION_JOURNAL_DIRECTORY:
                 return take_journal_directory(argument, options, error);
+        case OPTION_DISCARD_JOURNAL:
+                options->discard_journal = true;
+                return true;
         case OPTION_MEMORY_LIMIT:
                 return take_memory_limit(argument, options, error);
         default:

@@ -37,7 +37,8 @@ struct bitmap_options {
         bool cross_file; /* -b or -F */
         bool no_ownership_scan;
         const char *journal_directory; /* --journal-dir, NULL without */
-        uint64_t memory_limit;         /* bytes, a multiple of BITMAP_MEMORY_UNIT */
+        bool discard_journal;
+        uint64_t memory_limit; /* bytes, a multiple of BITMAP_MEMORY_UNIT */
 };
 
 enum bitmap_parse {

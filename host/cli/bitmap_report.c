@@ -4,6 +4,7 @@
 
 #include "host/cli/bitmap_report.h"
 #include "host/cli/exit_code.h"
+#include "host/cli/recovery_exit.h"
 
 static const char command[] = "instar bitmap";
 
@@ -99,6 +100,10 @@ static int report_failure(const struct bitmap_options *options,
         struct message_values values = values_of(options, report);
         enum message message = message_of_outcome(report->outcome, values.error);
 
+        const struct recovery_item *stop = recovery_stop(&report->recovery);
+
+        if (report->outcome == EDIT_RECOVERY_STOPPED && stop)
+                message = message_of_recovery(stop, &values);
         if (report->outcome == EDIT_GUEST_RESULT)
                 message = message_of_result(&report->result, &values);
         /* Without a path no place was found: journal_place_choose() says what EPERM
@@ -107,6 +112,8 @@ static int report_failure(const struct bitmap_options *options,
             !report->journal_path[0])
                 message = MESSAGE_JOURNAL_NOT_PRIVATE;
         message_append(err, command, message, &values);
+        if (report->outcome == EDIT_RECOVERY_STOPPED && stop)
+                return exit_code_of_recovery(stop->state);
         return report->outcome == EDIT_SIGNAL ? EXIT_SIGNAL_BASE + report->signal
                                               : EXIT_REFUSED;
 }
@@ -127,11 +134,24 @@ static int report_success(const struct bitmap_options *options,
         values.detail[0] = report->result.leaked_clusters;
         if (values.detail[0])
                 message_append(err, command, MESSAGE_WARNING_LEAKED, &values);
-        if (report->outcome == EDIT_ROLLBACK_FAILED)
+        if (report->outcome == EDIT_JOURNAL_KEPT)
                 message_append(err, command, MESSAGE_WARNING_JOURNAL_KEPT, &values);
         else if (!finished)
                 message_append(err, command, MESSAGE_WARNING_UNFINISHED, &values);
         return EXIT_DONE;
+}
+
+/* Recovery is silent, but for what the user may miss. */
+static void append_set_aside(const struct edit_report *report, struct text *err)
+{
+        for (unsigned int i = 0; i < report->recovery.count; i++) {
+                const struct recovery_item *item = &report->recovery.items[i];
+                const struct message_values values = {.journal = item->path,
+                                                      .argument = item->new_path};
+
+                if (item->state == RECOVERY_SET_ASIDE)
+                        message_append(err, command, MESSAGE_WARNING_SET_ASIDE, &values);
+        }
 }
 
 int bitmap_report(const struct bitmap_options *options, const struct edit_report *report,
@@ -146,7 +166,8 @@ int bitmap_report(const struct bitmap_options *options, const struct edit_report
                 exit_code = report_success(options, report, finished, out, err);
         else
                 exit_code = report_failure(options, report, err);
-        if (report->index_error)
+        append_set_aside(report, err);
+        if (report->index_error && exit_code == EXIT_DONE)
                 message_append(err, command, MESSAGE_WARNING_INDEX, &index);
         if (debug && !finished)
                 append_debug(err, report);

@@ -7,6 +7,8 @@ enum exit_code {
         EXIT_DONE = 0,
         EXIT_REFUSED = 1,       /* or failed */
         EXIT_COMMAND_LINE = 2,  /* what the option parser rejects */
+        EXIT_CONFLICT = 4,      /* the image is in conflict with its journal */
+        EXIT_BAD_JOURNAL = 5,   /* not trusted, damaged, of a newer format, unreadable */
         EXIT_SIGNAL_BASE = 128, /* plus the signal's number */
 };
 

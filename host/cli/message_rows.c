@@ -12,6 +12,7 @@
         "nothing was written; qemu-img cannot repair this either: keep the image and "   \
         "go "                                                                            \
         "back to a backup copy"
+#define DISCARD      "--discard-journal removes the journal and keeps the image as it is"
 #define REPAIR_FIRST "nothing was written; repair it first: qemu-img check -r all IMAGE"
 
 static const struct message_row rows[MESSAGE_COUNT] = {
@@ -221,15 +222,41 @@ static const struct message_row rows[MESSAGE_COUNT] = {
                                      "nothing was written; chmod 0700 the directory, or "
                                      "name another with --journal-dir or "
                                      "INSTAR_STATE_DIR"},
-    [MESSAGE_JOURNAL_PRESENT] =
-        {"an interrupted edit of this image left its undo journal: {journal}",
-         "nothing was written; this version cannot recover it: keep the image and the "
-         "journal as they are"},
     [MESSAGE_ROLLBACK_FAILED] =
         {"the edit failed and undoing it failed too: {error}; the undo journal is kept: "
          "{journal}",
-         "do not write to the image; keep it and the journal together until the edit is "
-         "recovered"},
+         "remove the cause, then undo the edit with instar check IMAGE; until then leave "
+         "the image and the journal as they are"},
+    [MESSAGE_JOURNAL_KEPT] =
+        {"the edit failed and was undone, but its undo journal could not be ended "
+         "({error}): {journal}",
+         "the image is as it was; instar check IMAGE removes the journal"},
+
+    [MESSAGE_RECOVERY_CONFLICT] =
+        {"the image is in conflict with the undo journal of an interrupted edit, "
+         "{journal}: {fault}",
+         "nothing was touched; another program has written to the image since the edit: "
+         "look at it with qemu-img check IMAGE; " DISCARD},
+    [MESSAGE_RECOVERY_UNTRUSTED] =
+        {"the undo journal {journal} is not trusted: {fault}",
+         "nothing was touched; find out who put it there; " DISCARD},
+    [MESSAGE_RECOVERY_DAMAGED] = {"the undo journal {journal} is damaged: {fault}",
+                                  "nothing was touched; an interrupted edit of the image "
+                                  "cannot be undone with it; " DISCARD},
+    [MESSAGE_RECOVERY_NEWER] =
+        {"the undo journal {journal} is of a newer format",
+         "nothing was touched; use the version of instar that wrote it, or a newer one"},
+    [MESSAGE_RECOVERY_UNREADABLE] =
+        {"the undo journal {journal} cannot be read: {error}",
+         "nothing was touched; use the account that may read it; " DISCARD},
+    [MESSAGE_RECOVERY_BUSY] = {"the undo journal {journal} is in use by another process",
+                               "another instar is at work: try again when it has ended"},
+    [MESSAGE_RECOVERY_FAILED] =
+        {"an interrupted edit could not be recovered: {error}; its undo journal is kept: "
+         "{journal}",
+         "remove the cause, then try again: instar check IMAGE; until then leave the "
+         "image "
+         "and the journal as they are"},
     [MESSAGE_OUT_OF_MEMORY] = {"out of memory; nothing was written", 0},
     [MESSAGE_PRINT_FAILED] = {"cannot write to standard output: {error}", 0},
 
@@ -251,8 +278,13 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_WARNING_JOURNAL_KEPT] = {"warning: the edit was done, but its undo journal "
                                       "could not be ended ({error}) and "
                                       "is still there: {journal}",
-                                      "the image is whole; further edits of it are "
-                                      "refused until the journal is dealt with"},
+                                      "the image is whole; instar check IMAGE removes "
+                                      "the journal"},
+    [MESSAGE_WARNING_SET_ASIDE] =
+        {"warning: the undo journal {journal} belongs to another file; it was renamed to "
+         "{argument}",
+         "that file was moved or replaced while an edit of it was interrupted: if it is "
+         "still there, instar check --all DIR finds both"},
     [MESSAGE_WARNING_INDEX] =
         {"warning: the index of interrupted edits could not be written: {error}",
          "the undo journal does not depend on it; INSTAR_STATE_DIR says where the index "

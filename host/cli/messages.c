@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From what happened to the row that tells it. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/cli/messages.h"
@@ -142,10 +143,31 @@ enum message message_of_outcome(enum edit_outcome outcome, int error)
                 return of_kvm_error(error);
         case EDIT_JOURNAL_ERROR:
                 return of_journal_error(error);
-        case EDIT_JOURNAL_PRESENT:
-                return MESSAGE_JOURNAL_PRESENT;
+        case EDIT_RECOVERY_STOPPED: /* message_of_recovery() knows more */
+                return MESSAGE_RECOVERY_FAILED;
         case EDIT_ROLLBACK_FAILED:
                 return MESSAGE_ROLLBACK_FAILED;
+        case EDIT_JOURNAL_KEPT:
+                return MESSAGE_JOURNAL_KEPT;
         }
         return MESSAGE_PROTOCOL;
+}
+
+enum message message_of_recovery(const struct recovery_item *item,
+                                 struct message_values *values)
+{
+        static const enum message of_state[] = {
+            [RECOVERY_CONFLICT] = MESSAGE_RECOVERY_CONFLICT,
+            [RECOVERY_UNTRUSTED] = MESSAGE_RECOVERY_UNTRUSTED,
+            [RECOVERY_DAMAGED] = MESSAGE_RECOVERY_DAMAGED,
+            [RECOVERY_NEWER] = MESSAGE_RECOVERY_NEWER,
+            [RECOVERY_UNREADABLE] = MESSAGE_RECOVERY_UNREADABLE,
+            [RECOVERY_BUSY] = MESSAGE_RECOVERY_BUSY,
+            [RECOVERY_FAILED] = MESSAGE_RECOVERY_FAILED,
+        };
+
+        values->journal = item->path;
+        values->fault = item->reason;
+        values->error = abs(item->error);
+        return of_state[item->state];
 }

@@ -104,11 +104,20 @@ enum message {
         MESSAGE_JOURNAL_TMPFS,
         MESSAGE_JOURNAL_NOWHERE,
         MESSAGE_JOURNAL_NOT_PRIVATE,
-        MESSAGE_JOURNAL_PRESENT,
         MESSAGE_ROLLBACK_FAILED,
+        MESSAGE_JOURNAL_KEPT,
         MESSAGE_OUT_OF_MEMORY,
 
         MESSAGE_PRINT_FAILED,
+
+        /* a journal of an earlier edit that stops the command */
+        MESSAGE_RECOVERY_CONFLICT,
+        MESSAGE_RECOVERY_UNTRUSTED,
+        MESSAGE_RECOVERY_DAMAGED,
+        MESSAGE_RECOVERY_NEWER,
+        MESSAGE_RECOVERY_UNREADABLE,
+        MESSAGE_RECOVERY_BUSY,
+        MESSAGE_RECOVERY_FAILED,
 
         /* after the edit was done */
         MESSAGE_OUTPUT_FAILED,
@@ -116,6 +125,7 @@ enum message {
         MESSAGE_WARNING_LEAKED,
         MESSAGE_WARNING_UNFINISHED,
         MESSAGE_WARNING_JOURNAL_KEPT,
+        MESSAGE_WARNING_SET_ASIDE,
         MESSAGE_WARNING_INDEX,
 
         MESSAGE_COUNT
@@ -157,6 +167,11 @@ enum message message_of_image(enum image_error image_error, int error);
 
 /* The message of how an edit ended, other than EDIT_GUEST_RESULT; `error` is an errno. */
 enum message message_of_outcome(enum edit_outcome outcome, int error);
+
+/* The message of a journal that stops the command; fills values->journal, fault and
+ * error. */
+enum message message_of_recovery(const struct recovery_item *item,
+                                 struct message_values *values);
 
 /*
  * Texts of the fault enums of guest/abi.h: kind is one of the codes that carry a fault,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/sandbox/sandbox.h"
 #include "host/vmm/doorbell.h"
@@ -23,7 +24,6 @@
 struct run {
         const struct edit_request *request;
         struct edit_report *report;
-        struct journal_identity identity;
         char *state_directory;
         struct journal_place place;
         bool placed;
@@ -48,50 +48,91 @@ static void note_journal_path(struct run *run, const char *path)
 
 /* ---- preparation ---------------------------------------------------------------- */
 
-/* Where the journal goes; refuses if one is there already. */
-static bool find_place(struct run *run)
+static bool recovered(struct run *run, int status)
+{
+        if (status < 0)
+                return fail(run, EDIT_JOURNAL_ERROR, status);
+        return status ? fail(run, EDIT_RECOVERY_STOPPED, 0) : true;
+}
+
+/* What earlier edits have left behind, where it can be found without the index. */
+static bool recover(struct run *run)
 {
         const struct edit_request *request = run->request;
-        enum journal_presence presence;
-        char *found = NULL;
-        int error = journal_place_choose(
-            request->image->fd, request->image->resolved_path, request->journal_directory,
-            run->state_directory, &run->identity, &run->place);
-        if (error < 0)
-                return fail(run, EDIT_JOURNAL_ERROR, error);
-        run->placed = true;
-        error =
-            journal_place_search(&run->place, request->image->resolved_path,
-                                 run->state_directory, &run->identity, &presence, &found);
-        if (error < 0)
-                return fail(run, EDIT_JOURNAL_ERROR, error);
-        if (presence == JOURNAL_PRESENT) {
-                note_journal_path(run, found);
-                free(found);
-                return fail(run, EDIT_JOURNAL_PRESENT, 0);
-        }
-        return true;
+        struct recovery *recovery = &run->report->recovery;
+        const struct journal_search search = {
+            .resolved_path = request->image->resolved_path,
+            .journal_directory = request->journal_directory,
+            .state_directory = run->state_directory,
+        };
+        recovery->discard = request->discard_journal;
+        return recovered(run, recovery_search(recovery, search));
+}
+
+/* And where the index says.  Asked before the machine was made, so the answer is there.
+ */
+static bool recover_by_index(struct run *run)
+{
+        int status =
+            journal_index_found(run->index, recovery_at_index, &run->report->recovery);
+        /* The index is a help, not a condition: its failure is a warning. */
+        return status < 0 ? true : recovered(run, status);
+}
+
+static void start_index(struct run *run)
+{
+        run->report->index_error = journal_index_start(run->state_directory, &run->index);
+        if (run->report->index_error < 0)
+                run->index = NULL;
+        (void)journal_index_find(run->index, &run->report->recovery.facts.identity);
 }
 
 static bool prepare_journal(struct run *run)
 {
-        int error = journal_identify(run->request->image->fd, &run->identity);
+        const struct edit_request *request = run->request;
+        const struct journal_identity *identity = &run->report->recovery.facts.identity;
+        int error = recovery_start(&run->report->recovery, request->image);
         if (!error)
                 error = journal_state_directory(&run->state_directory);
         if (error < 0)
                 return fail(run, EDIT_JOURNAL_ERROR, error);
-        /* The index is a help, not a condition: its failure is a warning. */
-        run->report->index_error = journal_index_start(run->state_directory, &run->index);
-        if (run->report->index_error < 0)
-                run->index = NULL;
-        if (!find_place(run))
+        start_index(run);
+        if (!recover(run))
                 return false;
-        error = journal_prepare(&run->place, &run->identity, run->request->asked,
-                                &run->journal);
+        error = journal_place_choose(request->image->fd, request->image->resolved_path,
+                                     request->journal_directory, run->state_directory,
+                                     identity, &run->place);
+        if (error < 0)
+                return fail(run, EDIT_JOURNAL_ERROR, error);
+        run->placed = true;
+        error = journal_prepare(&run->place, identity, run->request->image->resolved_path,
+                                run->request->asked, &run->journal);
         if (error < 0)
                 return fail(run, EDIT_JOURNAL_ERROR, error);
         note_journal_path(run, run->place.path);
         return true;
+}
+
+/* A device does not grow.  Where both files lie on one file system they share its
+ * space. */
+static void measure_space(struct run *run)
+{
+        struct transaction *t = &run->transaction;
+        const struct image *image = run->request->image;
+        struct stat image_status;
+        struct stat journal_status;
+        t->journal_space = image_free_space(run->place.directory_fd);
+        if (image->block_device)
+                return;
+        t->image_space = image_free_space(image->fd);
+        if (t->image_space != UINT64_MAX &&
+            t->journal_space >= TRANSACTION_JOURNAL_SPACE &&
+            fstat(image->fd, &image_status) == 0 &&
+            fstat(run->place.directory_fd, &journal_status) == 0 &&
+            image_status.st_dev == journal_status.st_dev)
+                t->image_space -= t->image_space < TRANSACTION_JOURNAL_SPACE
+                                      ? t->image_space
+                                      : TRANSACTION_JOURNAL_SPACE;
 }
 
 /* From here on nothing can be opened, mapped or forked: the guest may run. */
@@ -108,6 +149,7 @@ static bool arm_sandbox(struct run *run)
 static bool prepare(struct run *run)
 {
         const struct edit_request *request = run->request;
+        signals_catch(); /* a recovery is finished, whatever the user says meanwhile */
         if (!prepare_journal(run))
                 return false;
         int error = vm_create(request->memory_limit, &run->vm);
@@ -123,10 +165,12 @@ static bool prepare(struct run *run)
         run->transaction.index_entry = (struct journal_index_entry){
             .image_path = request->image->resolved_path,
             .journal_path = run->place.path,
-            .identity = &run->identity,
+            .identity = &run->report->recovery.facts.identity,
             .asked = request->asked,
         };
-        signals_catch();
+        if (!recover_by_index(run))
+                return false;
+        measure_space(run);
         return arm_sandbox(run);
 }
 
@@ -215,8 +259,7 @@ static void run_guest(struct run *run)
         while (!status && !run->doorbell.ended) {
                 enum vm_exit exit = vm_run(run->vm, DOORBELL_LIMIT_MS);
                 /* Behind the switch the edit is finished, whatever the user says now. */
-                if (exit == VM_EXIT_SIGNAL &&
-                    run->transaction.state == TRANSACTION_COMMITTED)
+                if (exit == VM_EXIT_SIGNAL && transaction_is_committed(&run->transaction))
                         continue;
                 if (exit != VM_EXIT_DOORBELL) {
                         note_exit(run, exit);
@@ -232,10 +275,11 @@ static void run_guest(struct run *run)
 /* An outcome that stands for itself even where the image has its new content. */
 static void finish_try(struct run *run)
 {
-        run->report->committed = run->transaction.state == TRANSACTION_COMMITTED;
-        int error = transaction_end(&run->transaction);
+        bool half_done;
+        run->report->committed = transaction_is_committed(&run->transaction);
+        int error = transaction_end(&run->transaction, &half_done);
         if (error < 0)
-                fail(run, EDIT_ROLLBACK_FAILED, error);
+                fail(run, half_done ? EDIT_ROLLBACK_FAILED : EDIT_JOURNAL_KEPT, error);
 }
 
 static void try_until_settled(struct run *run)

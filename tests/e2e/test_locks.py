@@ -129,27 +129,33 @@ class Locks(harness.Case):
 
 
 class Journals(harness.Case):
-    """Until a journal can be recovered, one beside the image stops every edit."""
+    """Where the journal lies, and what is no journal of ours (invariant 11)."""
 
     def setUp(self):
         super().setUp()
         self.image = images.with_bitmaps(self.path("disk.qcow2"))
         self.journal = self.image + harness.JOURNAL_SUFFIX
 
-    def assert_stopped(self, *options, image=None):
+    def assert_stopped(self, *options, image=None, code=5):
         harness.age(self.image)
         before = harness.state_of(self.image)
         result = self.instar(*options, "--add", image or self.image, "n")
-        self.assert_refused(result, "journal", exact=False)
+        self.assert_refused(result, "journal", exact=False, code=code)
         self.assertEqual(harness.state_of(self.image), before)
 
-    def test_journal_beside_the_image(self):
-        for content in (b"", b"not a journal", os.urandom(4096)):
+    def test_file_that_is_no_journal(self):
+        for content in (b"not a journal", b"\0" * 100 + b"x", os.urandom(4096)):
             with open(self.journal, "wb") as file:
                 file.write(content)
             self.assert_stopped()
             with open(self.journal, "rb") as file:
                 self.assertEqual(file.read(), content)
+
+    def test_journal_that_never_began_is_removed(self):
+        for number, content in enumerate((b"", b"\0" * 100, b"instar", b"\0" * 4096)):
+            with open(self.journal, "wb") as file:
+                file.write(content)
+            self.edit("--add", self.image, f"n{number}")
 
     def test_journal_beside_the_resolved_image(self):
         with open(self.journal, "wb") as file:
@@ -179,7 +185,7 @@ class Journals(harness.Case):
         self.assertEqual(os.listdir(self.path("journals-here")), [])
         self.environment["INSTAR_JOURNAL_DIR"] = self.path("journals-here")
         self.edit("--add", self.image, "m")
-        self.assert_stopped("--journal-dir", self.path("missing-folder"))
+        self.assert_stopped("--journal-dir", self.path("missing-folder"), code=1)
 
     def test_no_state_directory(self):
         for value in ("none", "/proc/nowhere/at/all"):

@@ -172,9 +172,9 @@ class Case(unittest.TestCase):
         self.succeeds(*arguments, **options)
         self.assertEqual(state_of(arguments[-2]), before, f"{arguments}: wrote something")
 
-    def assert_refused(self, result, message, exact=True):
+    def assert_refused(self, result, message, exact=True, code=1):
         """Exit 1, one first line, nothing on stdout, at most a hint behind it."""
-        self.assertEqual(result.code, 1, result)
+        self.assertEqual(result.code, code, result)
         self.assertEqual(result.out, "")
         if exact:
             self.assertEqual(result.first_line, f"instar bitmap: {message}")
