@@ -36,6 +36,9 @@ enum image_error {
  */
 enum image_error image_open(const char *path, struct image *image, int *error);
 
+/* The same for reading only. */
+enum image_error image_open_read_only(const char *path, struct image *image, int *error);
+
 /*
  * Take the locks of a qemu writer (bytes 100,101,103 and 201,203 shared; test 200,201,203
  * and 101,103), after an exclusive one on a byte of our own, so that of two
@@ -44,6 +47,10 @@ enum image_error image_open(const char *path, struct image *image, int *error);
  * image->fd.
  */
 enum image_error image_lock(struct image *image, int *error);
+
+/* Take the locks of a qemu reader that others may not write under (bytes 100,201,203
+ * shared; test 200,101,103). */
+enum image_error image_lock_shared(struct image *image, int *error);
 
 /* Ask for image->size again.  0 or an errno. */
 int image_refresh_size(struct image *image);

@@ -12,7 +12,7 @@
  *
  * instar edits as a writer that may resize and shares neither.  As two instars could
  * both fail in that race, an exclusive lock on a byte of our own comes first: of
- * two, exactly one has it.
+ * two, exactly one has it.  Where it only looks, it is a reader that shares neither.
  *
  * All are OFD locks (fcntl(2)): they belong to the open file description and go with
  * its last descriptor.  A child that is forked while the image is open must close it, or
@@ -27,10 +27,14 @@
 /* Behind qemu's bytes, which end at 263. */
 #define OWN_BYTE 400
 
-static const off_t writer_bytes[] = {100, 101, 103, 201, 203};
-static const off_t conflict_bytes[] = {200, 201, 203, 101, 103};
+/* What is locked, and what nobody else may hold; ended by 0. */
+struct locks {
+        off_t taken[6];
+        off_t tested[6];
+};
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+static const struct locks writer = {{100, 101, 103, 201, 203}, {200, 201, 203, 101, 103}};
+static const struct locks reader = {{100, 201, 203}, {200, 101, 103}};
 
 static struct flock one_byte(short type, off_t byte)
 {
@@ -62,18 +66,32 @@ static enum image_error test(int fd, off_t byte, int *error)
         return lock.l_type == F_UNLCK ? IMAGE_OK : IMAGE_LOCKED;
 }
 
+static enum image_error take_all(struct image *image, const struct locks *locks,
+                                 int *error)
+{
+        enum image_error result = IMAGE_OK;
+
+        for (const off_t *byte = locks->taken; !result && *byte; byte++)
+                result = take(image->fd, F_RDLCK, *byte, error);
+        for (const off_t *byte = locks->tested; !result && *byte; byte++)
+                result = test(image->fd, *byte, error);
+        if (result)
+                return result;
+        *error = image_refresh_size(image);
+        return *error ? IMAGE_READ_FAILED : IMAGE_OK;
+}
+
 enum image_error image_lock(struct image *image, int *error)
 {
         enum image_error result;
 
         *error = 0;
         result = take(image->fd, F_WRLCK, OWN_BYTE, error);
-        for (size_t i = 0; !result && i < COUNT(writer_bytes); i++)
-                result = take(image->fd, F_RDLCK, writer_bytes[i], error);
-        for (size_t i = 0; !result && i < COUNT(conflict_bytes); i++)
-                result = test(image->fd, conflict_bytes[i], error);
-        if (result)
-                return result;
-        *error = image_refresh_size(image);
-        return *error ? IMAGE_READ_FAILED : IMAGE_OK;
+        return result ? result : take_all(image, &writer, error);
+}
+
+enum image_error image_lock_shared(struct image *image, int *error)
+{
+        *error = 0;
+        return take_all(image, &reader, error);
 }

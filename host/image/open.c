@@ -91,7 +91,8 @@ static bool is_read_only_device(int fd)
         return ioctl(fd, BLKROGET, &read_only) == 0 && read_only;
 }
 
-static enum image_error examine(const char *path, struct image *image, int *error)
+static enum image_error examine(const char *path, struct image *image, bool read_only,
+                                int *error)
 {
         struct stat opened;
         enum image_error wrong_type;
@@ -102,7 +103,7 @@ static enum image_error examine(const char *path, struct image *image, int *erro
         if (wrong_type)
                 return wrong_type;
         image->block_device = S_ISBLK(opened.st_mode);
-        if (image->block_device && is_read_only_device(image->fd)) {
+        if (image->block_device && !read_only && is_read_only_device(image->fd)) {
                 *error = EROFS;
                 return IMAGE_OPEN_FAILED;
         }
@@ -114,7 +115,8 @@ static enum image_error examine(const char *path, struct image *image, int *erro
         return IMAGE_OK;
 }
 
-enum image_error image_open(const char *path, struct image *image, int *error)
+static enum image_error open_image(const char *path, struct image *image, bool read_only,
+                                   int *error)
 {
         struct stat before;
         enum image_error result;
@@ -126,13 +128,24 @@ enum image_error image_open(const char *path, struct image *image, int *error)
         result = type_error(before.st_mode);
         if (result)
                 return result;
-        image->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        image->fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK |
+                                   O_NOCTTY);
         if (image->fd < 0)
                 return open_failed(error);
-        result = examine(path, image, error);
+        result = examine(path, image, read_only, error);
         if (result)
                 image_close(image);
         return result;
+}
+
+enum image_error image_open(const char *path, struct image *image, int *error)
+{
+        return open_image(path, image, false, error);
+}
+
+enum image_error image_open_read_only(const char *path, struct image *image, int *error)
+{
+        return open_image(path, image, true, error);
 }
 
 void image_close(struct image *image)
