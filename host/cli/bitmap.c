@@ -14,9 +14,11 @@
 #include "host/cli/bitmap_options.h"
 #include "host/cli/bitmap_refuse.h"
 #include "host/cli/bitmap_report.h"
+#include "host/cli/environment.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/program.h"
 #include "host/cli/quote.h"
+#include "host/sandbox/sandbox.h"
 #include "host/vmm/programs.h"
 
 static const char command[] = "instar bitmap";
@@ -56,16 +58,6 @@ static enum message prepare_image(const char *path, struct image *image, int *er
         return message_of_image(result, *error);
 }
 
-/* --journal-dir, else INSTAR_JOURNAL_DIR, else NULL. */
-static const char *journal_directory(const struct bitmap_options *options)
-{
-        const char *variable = getenv("INSTAR_JOURNAL_DIR");
-
-        if (options->journal_directory)
-                return options->journal_directory;
-        return variable && *variable ? variable : NULL;
-}
-
 static bool debug_wanted(void)
 {
         const char *variable = getenv("INSTAR_DEBUG");
@@ -92,7 +84,8 @@ static int edit(const struct bitmap_options *options, const struct abi_call *cal
             .program = &guest_bitmap_program,
             .call = call,
             .asked = asked,
-            .journal_directory = journal_directory(options),
+            .journal_directory =
+                environment_journal_directory(options->journal_directory),
             .discard_journal = options->discard_journal,
             .memory_limit = options->memory_limit,
         };
@@ -106,6 +99,8 @@ static int edit(const struct bitmap_options *options, const struct abi_call *cal
         text_start(&err);
         edit_run(&request, &report);
         exit_code = bitmap_report(options, &report, debug, &out, &err);
+        if (!sandbox_armed()) /* under the sandbox even free() may be a system call */
+                recovery_release(&report.recovery);
         return deliver(&out, &err, exit_code);
 }
 

@@ -31,6 +31,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_NO_POSITIONALS] = {"missing arguments FILENAME and BITMAP", 0},
     [MESSAGE_NO_BITMAP_NAME] = {"missing argument BITMAP after '{argument}'", 0},
     [MESSAGE_EXTRA_POSITIONAL] = {"unexpected argument '{argument}'", 0},
+    [MESSAGE_NO_FILENAME] = {"missing argument FILENAME", 0},
+    [MESSAGE_DISCARD_ALL] =
+        {"--discard-journal and --all exclude each other: name the images", 0},
     [MESSAGE_NO_SUBCOMMAND] = {"missing subcommand", 0},
     [MESSAGE_UNKNOWN_SUBCOMMAND] = {"unknown subcommand '{argument}'", 0},
 
@@ -81,6 +84,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_LOCKED] = {"Failed to get \"write\" lock\n"
                         "Is another process using the image [{path}]?",
                         0},
+    [MESSAGE_LOCKED_SHARED] = {"Failed to get shared \"write\" lock\n"
+                               "Is another process using the image [{path}]?",
+                               0},
     [MESSAGE_NO_OFD_LOCKS] =
         {"cannot lock '{path}': this file system has no OFD locks: {error}",
          "without them a running virtual machine could not be kept away: move the image "
@@ -251,6 +257,22 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "nothing was touched; use the account that may read it; " DISCARD},
     [MESSAGE_RECOVERY_BUSY] = {"the undo journal {journal} is in use by another process",
                                "another instar is at work: try again when it has ended"},
+    [MESSAGE_JOURNAL_SEARCH] = {"cannot look for undo journals of '{path}': {error}",
+                                "nothing was touched; check the permissions of the "
+                                "folders where journals may be"},
+
+    [MESSAGE_FOLDER] = {"cannot search '{path}': {error}",
+                        "undo journals that lie there were not found"},
+    [MESSAGE_IMAGE_NOT_FOUND] =
+        {"the image of the undo journal {journal} was not found; it was '{path}'",
+         "nothing was touched; if the image was moved, put it back beside its journal, "
+         "or "
+         "name it to instar check; if it is gone for good, delete the journal"},
+    [MESSAGE_CHECK_SIGNAL] = {"interrupted by {signal}; what was begun was finished", 0},
+    [MESSAGE_WARNING_INDEX_READ] =
+        {"warning: the index of interrupted edits could not be read: {error}",
+         "journals beside their images are found without it: instar check --all DIR..."},
+
     [MESSAGE_RECOVERY_FAILED] =
         {"an interrupted edit could not be recovered: {error}; its undo journal is kept: "
          "{journal}",

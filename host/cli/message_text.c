@@ -107,6 +107,12 @@ static void expand(struct text *text, const char *row,
         }
 }
 
+void message_append_text(struct text *text, enum message message,
+                         const struct message_values *values)
+{
+        expand(text, message_row(message)->text, values);
+}
+
 void message_append(struct text *text, const char *command, enum message message,
                     const struct message_values *values)
 {

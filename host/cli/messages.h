@@ -30,6 +30,8 @@ enum message {
         MESSAGE_NO_POSITIONALS,
         MESSAGE_NO_BITMAP_NAME,
         MESSAGE_EXTRA_POSITIONAL,
+        MESSAGE_NO_FILENAME,
+        MESSAGE_DISCARD_ALL,
         MESSAGE_NO_SUBCOMMAND,
         MESSAGE_UNKNOWN_SUBCOMMAND,
 
@@ -57,6 +59,7 @@ enum message {
         MESSAGE_DIRECTORY,
         MESSAGE_NOT_A_FILE,
         MESSAGE_LOCKED,
+        MESSAGE_LOCKED_SHARED,
         MESSAGE_NO_OFD_LOCKS,
 
         /* the guest's result codes: the specification's rows */
@@ -118,6 +121,13 @@ enum message {
         MESSAGE_RECOVERY_UNREADABLE,
         MESSAGE_RECOVERY_BUSY,
         MESSAGE_RECOVERY_FAILED,
+        MESSAGE_JOURNAL_SEARCH,
+
+        /* instar check */
+        MESSAGE_FOLDER,
+        MESSAGE_IMAGE_NOT_FOUND,
+        MESSAGE_CHECK_SIGNAL,
+        MESSAGE_WARNING_INDEX_READ,
 
         /* after the edit was done */
         MESSAGE_OUTPUT_FAILED,
@@ -156,6 +166,10 @@ const struct message_row *message_row(enum message message);
 /* Append "COMMAND: TEXT\n" and, if the row has one, "hint: HINT\n". */
 void message_append(struct text *text, const char *command, enum message message,
                     const struct message_values *values);
+
+/* The row's text alone, without a command and a line's end. */
+void message_append_text(struct text *text, enum message message,
+                         const struct message_values *values);
 
 /* The message of a guest's result, MESSAGE_NONE for ABI_OK, MESSAGE_PROTOCOL for a code
  * that is none.  Fills values->detail and values->fault. */

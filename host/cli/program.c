@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "host/cli/bitmap.h"
+#include "host/cli/check.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/program.h"
 
@@ -20,6 +21,7 @@ static const struct subcommand subcommands[] = {
     {"bitmap",
      "create, delete, clear, enable, disable and merge persistent dirty bitmaps",
      bitmap_command},
+    {"check", "recover interrupted edits", check_command},
     {"help", "print this help, or that of a subcommand", help_command},
 };
 
@@ -48,15 +50,17 @@ static void append_usage(struct text *text)
                 text_string(text, subcommands[i].summary);
                 text_string(text, "\n");
         }
-        text_string(text,
-                    "\n"
-                    "Exit codes:\n"
-                    "  0      done\n"
-                    "  1      refused or failed: the first line on stderr says why\n"
-                    "  2      the command line could not be parsed\n"
-                    "  128+n  interrupted by signal n\n"
-                    "\n"
-                    "'instar SUBCOMMAND --help' tells more.\n");
+        text_string(
+            text, "\n"
+                  "Exit codes:\n"
+                  "  0      done\n"
+                  "  1      refused or failed: the first line on stderr says why\n"
+                  "  2      the command line could not be parsed\n"
+                  "  4      the image is in conflict with an interrupted edit's journal\n"
+                  "  5      an undo journal cannot be trusted or read\n"
+                  "  128+n  interrupted by signal n\n"
+                  "\n"
+                  "'instar SUBCOMMAND --help' tells more.\n");
 }
 
 int program_print(const char *command, const char *string)

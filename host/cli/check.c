@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `instar check`: recover interrupted edits, of images that are named or of all that are
+ * known.
+ *
+ * What was found goes to stdout, what failed to stderr; the exit code is the worst of all
+ * images.  One image gives one JSON object, several give an array.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/check.h"
+#include "host/cli/check_all.h"
+#include "host/cli/check_image.h"
+#include "host/cli/check_options.h"
+#include "host/cli/check_report.h"
+#include "host/cli/environment.h"
+#include "host/cli/exit_code.h"
+#include "host/cli/json.h"
+#include "host/cli/program.h"
+#include "host/vmm/signals.h"
+
+static const char command[] = "instar check";
+
+struct check {
+        struct check_run run;
+        const struct check_options *options;
+        json_t *results; /* an array; NULL without --output json */
+        int exit_code;   /* the worst so far */
+        int output_error;
+};
+
+/* ---- telling ----------------------------------------------------------------- */
+
+/* 1 is the worst, then 2, 4, 5, 3, 0. */
+static int rank(int exit_code)
+{
+        static const int ranks[] = {0, 5, 4, 1, 3, 2};
+
+        return exit_code >= 0 && exit_code <= 5 ? ranks[exit_code] : 6;
+}
+
+static void count_in(struct check *check, int exit_code)
+{
+        if (rank(exit_code) > rank(check->exit_code))
+                check->exit_code = exit_code;
+}
+
+static void tell(const struct text *text, int fd, struct check *check)
+{
+        int error = text_write(text, fd);
+
+        if (error && fd == STDOUT_FILENO)
+                check->output_error = error;
+}
+
+static void complain(struct check *check, enum message message,
+                     const struct message_values *values, int exit_code)
+{
+        static struct text err;
+
+        text_start(&err);
+        message_append(&err, command, message, values);
+        tell(&err, STDERR_FILENO, check);
+        count_in(check, exit_code);
+}
+
+static void report(struct check *check, const char *path,
+                   const struct check_result *result)
+{
+        static struct text out;
+        static struct text err;
+
+        text_start(&out);
+        text_start(&err);
+        if (check->results)
+                json_array_append_new(check->results, check_report_json(path, result));
+        else if (!check->options->quiet)
+                check_report_human(path, result, &out);
+        check_report_errors(check->options, path, result, &err);
+        tell(&out, STDOUT_FILENO, check);
+        tell(&err, STDERR_FILENO, check);
+        count_in(check, result->exit_code);
+}
+
+/* ---- one image ---------------------------------------------------------------- */
+
+/* A journal that stays is worth an entry: the index may have been lost. */
+static void remember(struct check *check, const char *path,
+                     const struct check_result *result)
+{
+        const struct recovery_item *stop = recovery_stop(&result->recovery);
+        char *resolved;
+
+        if (!stop || check->options->dry_run || stop->state == RECOVERY_BUSY)
+                return;
+        resolved = realpath(path, NULL);
+        if (resolved)
+                known_remember(&check->run, resolved, stop->path);
+        free(resolved);
+}
+
+/* False once a signal asks to stop: what was begun is finished. */
+static bool check_one(struct check *check, const char *path, const char *journal)
+{
+        struct check_result result;
+
+        if (signals_caught())
+                return false;
+        check_image(&check->run, path, journal, &result);
+        report(check, path, &result);
+        remember(check, path, &result);
+        recovery_release(&result.recovery);
+        return true;
+}
+
+static void check_named(struct check *check)
+{
+        for (int i = 0; i < check->options->path_count; i++)
+                if (!check_one(check, check->options->paths[i], NULL))
+                        return;
+}
+
+/* ---- all ------------------------------------------------------------------------ */
+
+static void folder_failed(void *context, const char *path, int error)
+{
+        const struct message_values values = {.path = path, .error = error};
+
+        complain(context, MESSAGE_FOLDER, &values, EXIT_REFUSED);
+}
+
+/* A folder of our own that is not there has no journals. */
+static void state_failed(void *context, const char *path, int error)
+{
+        if (error != ENOENT)
+                folder_failed(context, path, error);
+}
+
+static void collect(struct check *check, struct known_journals *known)
+{
+        const char *state = check->run.state_directory;
+        char *journals;
+
+        known_from_index(&check->run, known);
+        if (state && asprintf(&journals, "%s/journals", state) >= 0) {
+                known_from_folder(journals, known, state_failed, check);
+                free(journals);
+        }
+        if (check->run.journal_directory)
+                known_from_folder(check->run.journal_directory, known, folder_failed,
+                                  check);
+        for (int i = 0; i < check->options->path_count; i++)
+                known_from_folder(check->options->paths[i], known, folder_failed, check);
+        if (known->no_memory)
+                complain(check, MESSAGE_OUT_OF_MEMORY, &(struct message_values){0},
+                         EXIT_REFUSED);
+}
+
+/* No image: an ended journal is of no use to anybody, another is told. */
+static void check_orphan(struct check *check, const struct known_journal *journal,
+                         const struct journal_found *found)
+{
+        const struct message_values values = {
+            .journal = journal->path,
+            .path = found->image_path ? found->image_path : journal->image,
+        };
+
+        if (found->state == JOURNAL_ENDED || found->state == JOURNAL_EMPTY ||
+            found->state == JOURNAL_BUSY)
+                return;
+        complain(check, MESSAGE_IMAGE_NOT_FOUND, &values,
+                 found->state == JOURNAL_HOT ? EXIT_REFUSED : EXIT_BAD_JOURNAL);
+}
+
+static bool check_known(struct check *check, const struct known_journal *journal)
+{
+        struct journal_found *found = NULL;
+        char *image = known_image(journal, &found);
+        bool go_on = true;
+
+        for (int i = 0; found && !image && i < check->options->path_count; i++)
+                image = known_image_in(check->options->paths[i], found);
+        if (found && !image)
+                check_orphan(check, journal, found);
+        journal_found_close(found);
+        if (image)
+                go_on = check_one(check, image, journal->path);
+        free(image);
+        return go_on;
+}
+
+/* An index that could not be read is begun afresh, for the journals that stay. */
+static void restart_index(struct check_run *run)
+{
+        if (!run->index_error)
+                return;
+        journal_index_stop(run->index);
+        if (journal_index_start(run->state_directory, &run->index) < 0)
+                run->index = NULL;
+}
+
+static void check_all(struct check *check)
+{
+        struct known_journals known = {0};
+
+        collect(check, &known);
+        restart_index(&check->run);
+        for (size_t i = 0; i < known.count; i++)
+                if (!check_known(check, &known.list[i]))
+                        break;
+        if (known.count == 0 && !check->results && !check->options->quiet) {
+                static struct text out;
+                text_start(&out);
+                text_string(&out, "no interrupted edits\n");
+                tell(&out, STDOUT_FILENO, check);
+        }
+        known_release(&known);
+}
+
+/* ---- the whole --------------------------------------------------------------------- */
+
+static bool start(struct check *check)
+{
+        const struct check_options *options = check->options;
+        int error = journal_state_directory(&check->run.state_directory);
+
+        check->run.options = options;
+        check->run.journal_directory =
+            environment_journal_directory(options->journal_directory);
+        if (!error && check->run.state_directory)
+                check->run.index_error =
+                    journal_index_start(check->run.state_directory, &check->run.index);
+        if (options->json)
+                check->results = json_array();
+        return !error && (!options->json || check->results);
+}
+
+static void write_results(struct check *check)
+{
+        bool one = !check->options->all && check->options->path_count == 1 &&
+                   json_array_size(check->results) == 1;
+        const json_t *value = one ? json_array_get(check->results, 0) : check->results;
+
+        if (check->results)
+                check->output_error = json_write(value, STDOUT_FILENO);
+}
+
+static int finish(struct check *check)
+{
+        struct message_values values = {.error = abs(check->run.index_error)};
+
+        write_results(check);
+        if (check->run.index_error)
+                complain(check, MESSAGE_WARNING_INDEX_READ, &values, EXIT_DONE);
+        values.error = check->output_error;
+        if (check->output_error)
+                complain(check, MESSAGE_PRINT_FAILED, &values, EXIT_REFUSED);
+        values.signal = signals_caught();
+        if (values.signal) {
+                complain(check, MESSAGE_CHECK_SIGNAL, &values, EXIT_DONE);
+                return EXIT_SIGNAL_BASE + values.signal;
+        }
+        return check->exit_code;
+}
+
+static int run(const struct check_options *options)
+{
+        struct check check = {.options = options};
+        int exit_code;
+
+        signals_catch();
+        if (start(&check)) {
+                if (options->all)
+                        check_all(&check);
+                else
+                        check_named(&check);
+        } else {
+                complain(&check, MESSAGE_OUT_OF_MEMORY, &(struct message_values){0},
+                         EXIT_REFUSED);
+        }
+        exit_code = finish(&check);
+        json_decref(check.results);
+        journal_index_stop(check.run.index);
+        free(check.run.state_directory);
+        return exit_code;
+}
+
+int check_command(int argc, char **argv)
+{
+        struct check_options options;
+        struct option_error error;
+        int exit_code = EXIT_REFUSED;
+
+        switch (check_parse(argc, argv, &options, &error)) {
+        case CHECK_HELP:
+                exit_code = program_print(command, check_help);
+                break;
+        case CHECK_VERSION:
+                exit_code = program_print(command, "instar check " INSTAR_VERSION "\n");
+                break;
+        case CHECK_REJECTED:
+                exit_code = program_reject(command, &error);
+                break;
+        case CHECK_RUN:
+                exit_code = run(&options);
+                break;
+        case CHECK_NO_MEMORY:
+                break;
+        }
+        free(options.paths);
+        return exit_code;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two looks: the first changes nothing and asks for no more than a reader may, so that
+ * an image that nothing is wrong with can be checked by whoever may read it.  Only what
+ * the first one finds makes the second open the image for writing.
+ */
+#include "host/cli/check_image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/cli/recovery_exit.h"
+
+static bool fail(struct check_result *result, enum message message, int error)
+{
+        result->message = message;
+        result->error = abs(error);
+        result->exit_code = EXIT_REFUSED;
+        return false;
+}
+
+/* Open and lock the image, and look at its magic. */
+static bool open_image(const char *path, bool read_only, struct image *image,
+                       struct check_result *result)
+{
+        int error;
+        enum image_error wrong = read_only ? image_open_read_only(path, image, &error)
+                                           : image_open(path, image, &error);
+
+        if (!wrong)
+                wrong = read_only ? image_lock_shared(image, &error)
+                                  : image_lock(image, &error);
+        if (!wrong)
+                wrong = image_check_magic(image, &error);
+        if (!wrong)
+                return true;
+        image_close(image);
+        if (wrong == IMAGE_LOCKED && read_only)
+                return fail(result, MESSAGE_LOCKED_SHARED, error);
+        return fail(result, message_of_image(wrong, error), error);
+}
+
+/* The index is a help, not a condition: its failure is a warning. */
+static int look_by_index(struct check_run *run, struct recovery *recovery)
+{
+        int status = journal_index_find(run->index, &recovery->facts.identity);
+
+        if (status == 0)
+                status = journal_index_found(run->index, recovery_at_index, recovery);
+        if (status < 0 && !run->index_error)
+                run->index_error = status;
+        return status < 0 ? 0 : status;
+}
+
+static int look_everywhere(struct check_run *run, const struct image *image,
+                           const char *journal, struct recovery *recovery)
+{
+        const struct journal_search search = {
+            .resolved_path = image->resolved_path,
+            .journal_directory = run->journal_directory,
+            .state_directory = run->state_directory,
+        };
+        int status = recovery_search(recovery, search);
+
+        if (status == 0 && journal)
+                status = recovery_at_index(recovery, journal);
+        if (status == 0)
+                status = look_by_index(run, recovery);
+        return status;
+}
+
+static bool look(struct check_run *run, const char *path, const char *journal,
+                 bool dry_run, struct check_result *result)
+{
+        struct recovery *recovery = &result->recovery;
+        const struct recovery_item *stop;
+        struct image image;
+        int status;
+
+        if (!open_image(path, dry_run, &image, result))
+                return false;
+        status = recovery_start(recovery, &image);
+        recovery->dry_run = dry_run;
+        recovery->discard = run->options->discard_journal;
+        if (status == 0)
+                status = look_everywhere(run, &image, journal, recovery);
+        image_close(&image);
+        recovery->image = NULL;
+        if (status < 0)
+                return fail(result, MESSAGE_JOURNAL_SEARCH, status);
+        stop = recovery_stop(recovery);
+        result->exit_code = stop ? exit_code_of_recovery(stop->state) : EXIT_DONE;
+        return true;
+}
+
+/* Something to be done was found. */
+static bool has_work(const struct recovery *recovery)
+{
+        for (unsigned int i = 0; i < recovery->count; i++)
+                if (recovery->items[i].state >= RECOVERY_WOULD_UNDO &&
+                    recovery->items[i].state <= RECOVERY_WOULD_DISCARD)
+                        return true;
+        return false;
+}
+
+void check_image(struct check_run *run, const char *path, const char *journal,
+                 struct check_result *result)
+{
+        memset(result, 0, sizeof *result);
+        if (run->options->format && strcmp(run->options->format, "qcow2") != 0) {
+                fail(result, MESSAGE_FORMAT, 0);
+                return;
+        }
+        if (!look(run, path, journal, true, result) || run->options->dry_run ||
+            !has_work(&result->recovery))
+                return;
+        recovery_release(&result->recovery);
+        memset(result, 0, sizeof *result);
+        look(run, path, journal, false, result);
+}

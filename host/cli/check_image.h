@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* One image of `instar check`. */
+#ifndef INSTAR_HOST_CLI_CHECK_IMAGE_H
+#define INSTAR_HOST_CLI_CHECK_IMAGE_H
+
+#include "host/cli/check_options.h"
+#include "host/cli/messages.h"
+#include "host/recovery/recovery.h"
+
+/* What all images of a run share. */
+struct check_run {
+        const struct check_options *options;
+        const char *journal_directory; /* or NULL */
+        char *state_directory;         /* or NULL */
+        struct journal_index *index;   /* or NULL */
+        int index_error;               /* the first one; warn */
+};
+
+struct check_result {
+        enum message message; /* why the image could not be looked at; or MESSAGE_NONE */
+        int error;            /* its errno */
+        struct recovery recovery;
+        int exit_code;
+};
+
+/*
+ * Look at the image under a reader's locks; where a journal wants something done and
+ * this is no dry run, do it under a writer's.  `journal`: one more path where a journal
+ * of it may lie, or NULL.  Fills *result, to be released by recovery_release().
+ */
+void check_image(struct check_run *run, const char *path, const char *journal,
+                 struct check_result *result);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* getopt_long(3) in its "return in order" mode: see bitmap_options.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/cli/check_options.h"
+
+enum {
+        OPTION_POSITIONAL = 1,
+        OPTION_ALL = 256,
+        OPTION_OUTPUT,
+        OPTION_JOURNAL_DIRECTORY,
+        OPTION_DISCARD_JOURNAL,
+};
+
+static const char short_options[] = "-:nqf:hV";
+
+static const struct option long_options[] = {
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"dry-run", no_argument, NULL, 'n'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"format", required_argument, NULL, 'f'},
+    {"output", required_argument, NULL, OPTION_OUTPUT},
+    {"journal-dir", required_argument, NULL, OPTION_JOURNAL_DIRECTORY},
+    {"discard-journal", no_argument, NULL, OPTION_DISCARD_JOURNAL},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+const struct option *check_long_options(void)
+{
+        return long_options;
+}
+
+static bool reject(struct option_error *error, enum message message, const char *argument)
+{
+        error->message = message;
+        error->argument = argument;
+        return false;
+}
+
+/* Take one option that getopt knows; false if its argument is rejected. */
+static bool take(int option, const char *argument, struct check_options *options,
+                 struct option_error *error)
+{
+        switch (option) {
+        case OPTION_POSITIONAL:
+                options->paths[options->path_count++] = argument;
+                return true;
+        case OPTION_ALL:
+                options->all = true;
+                return true;
+        case 'n':
+                options->dry_run = true;
+                return true;
+        case 'q':
+                options->quiet = true;
+                return true;
+        case 'f':
+                options->format = argument;
+                return true;
+        case OPTION_DISCARD_JOURNAL:
+                options->discard_journal = true;
+                return true;
+        case OPTION_OUTPUT:
+                options->json = strcmp(argument, "json") == 0;
+                if (options->json || strcmp(argument, "human") == 0)
+                        return true;
+                return reject(error, MESSAGE_OUTPUT_FORMAT, argument);
+        default: /* OPTION_JOURNAL_DIRECTORY */
+                options->journal_directory = argument;
+                return *argument ? true
+                                 : reject(error, MESSAGE_JOURNAL_DIRECTORY, argument);
+        }
+}
+
+static enum check_parse finish(int argc, char **argv, struct check_options *options,
+                               struct option_error *error)
+{
+        for (int i = optind; i < argc; i++)
+                options->paths[options->path_count++] = argv[i];
+        if (!options->all && options->path_count == 0)
+                reject(error, MESSAGE_NO_FILENAME, "");
+        else if (options->all && options->discard_journal)
+                reject(error, MESSAGE_DISCARD_ALL, "");
+        else
+                return CHECK_RUN;
+        return CHECK_REJECTED;
+}
+
+enum check_parse check_parse(int argc, char **argv, struct check_options *options,
+                             struct option_error *error)
+{
+        *options = (struct check_options){0};
+        *error = (struct option_error){.message = MESSAGE_NONE};
+        options->paths = calloc((size_t)argc, sizeof *options->paths);
+        if (!options->paths)
+                return CHECK_NO_MEMORY;
+        opterr = 0;
+        optind = 0; /* start anew; getopt begins at argv[1] */
+        for (;;) {
+                const char *element = argv[optind ? optind : 1];
+                int option = getopt_long(argc, argv, short_options, long_options, NULL);
+
+                if (option == -1)
+                        return finish(argc, argv, options, error);
+                if (option == 'h')
+                        return CHECK_HELP;
+                if (option == 'V')
+                        return CHECK_VERSION;
+                if (option == '?' || option == ':') {
+                        option_diagnose(option, element, long_options, error);
+                        return CHECK_REJECTED;
+                }
+                if (!take(option, optarg, options, error))
+                        return CHECK_REJECTED;
+        }
+}

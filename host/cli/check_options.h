@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of `instar check`. */
+#ifndef INSTAR_HOST_CLI_CHECK_OPTIONS_H
+#define INSTAR_HOST_CLI_CHECK_OPTIONS_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "host/cli/option_error.h"
+
+/* All strings are argv's. */
+struct check_options {
+        bool all;     /* every interrupted edit that is known or found */
+        bool dry_run; /* tell, change nothing */
+        bool quiet;
+        bool json;
+        bool discard_journal;
+        const char *format;            /* -f as given, NULL without */
+        const char *journal_directory; /* --journal-dir, NULL without */
+        const char **paths;            /* images; with --all folders; malloc'ed */
+        int path_count;
+};
+
+enum check_parse {
+        CHECK_RUN,
+        CHECK_HELP,
+        CHECK_VERSION,
+        CHECK_REJECTED, /* *error says why */
+        CHECK_NO_MEMORY,
+};
+
+/* Parse argv; argv[0] is the subcommand's name.  free(options->paths) afterwards. */
+enum check_parse check_parse(int argc, char **argv, struct check_options *options,
+                             struct option_error *error);
+
+/* Every long option, ended by a row without a name (for the test that --help tells all).
+ */
+const struct option *check_long_options(void);
+
+/* The text of `instar check --help`. */
+extern const char check_help[];
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/cli/check_report.h"
+
+#include <stdlib.h>
+
+#include "host/cli/json.h"
+#include "host/cli/timestamp.h"
+
+/* One row a state: its name in JSON, and a line for people. */
+static const struct {
+        const char *name;
+        const char *line; /* NULL: told on stderr */
+} states[] = {
+    [RECOVERY_UNDONE] = {"undone", "an interrupted edit was undone: the image is as it "
+                                   "was before"},
+    [RECOVERY_COMPLETE] = {"complete",
+                           "an interrupted edit had been done: its journal was removed "
+                           "(clusters that it replaced may be leaked)"},
+    [RECOVERY_REMOVED] = {"removed", "the journal of an edit that is over was removed"},
+    [RECOVERY_SET_ASIDE] = {"set-aside", "another file's journal was renamed"},
+    [RECOVERY_DISCARDED] = {"discarded",
+                            "an undo journal was given up: the image stays as it is"},
+    [RECOVERY_WOULD_UNDO] = {"pending-undo",
+                             "an interrupted edit is pending: it would be undone"},
+    [RECOVERY_WOULD_COMPLETE] =
+        {"pending-complete", "an interrupted edit had been done: its journal would be "
+                             "removed"},
+    [RECOVERY_WOULD_REMOVE] = {"pending-remove",
+                               "the journal of an edit that is over would be removed"},
+    [RECOVERY_WOULD_SET_ASIDE] = {"pending-set-aside",
+                                  "another file's journal would be renamed"},
+    [RECOVERY_WOULD_DISCARD] = {"pending-discard", "an undo journal would be given up"},
+    [RECOVERY_CONFLICT] = {"conflict", 0},
+    [RECOVERY_UNTRUSTED] = {"untrusted", 0},
+    [RECOVERY_DAMAGED] = {"damaged", 0},
+    [RECOVERY_NEWER] = {"newer-format", 0},
+    [RECOVERY_UNREADABLE] = {"unreadable", 0},
+    [RECOVERY_BUSY] = {"busy", 0},
+    [RECOVERY_FAILED] = {"failed", 0},
+};
+
+/* ---- for people ---------------------------------------------------------------- */
+
+static void append_string(struct text *out, const char *label, const char *value)
+{
+        if (!value || !*value)
+                return;
+        text_string(out, label);
+        text_escaped(out, value);
+        text_string(out, "\n");
+}
+
+static void append_changes(struct text *out, const struct recovery_item *item)
+{
+        if (!item->extents)
+                return;
+        text_string(out, "  changes      ");
+        text_number(out, item->bytes);
+        text_string(out, item->extents == 1 ? " bytes in 1 extent" : " bytes in ");
+        if (item->extents != 1) {
+                text_number(out, item->extents);
+                text_string(out, " extents");
+        }
+        if (item->final_size != item->old_size) {
+                text_string(out, ", size ");
+                text_number(out, item->old_size);
+                text_string(out, " to ");
+                text_number(out, item->final_size);
+        }
+        text_string(out, "\n");
+}
+
+static void append_item(struct text *out, const char *path,
+                        const struct recovery_item *item)
+{
+        char begun[TIMESTAMP_SIZE] = "";
+
+        if (item->begun)
+                timestamp(item->begun, begun);
+        text_escaped(out, path);
+        text_string(out, ": ");
+        text_string(out, states[item->state].line);
+        text_string(out, "\n");
+        append_string(out, "  asked        ", item->asked);
+        append_string(out, "  begun        ", begun);
+        append_string(out, "  transaction  ", item->transaction);
+        append_changes(out, item);
+        append_string(out, "  journal      ", item->path);
+        append_string(out, "  renamed to   ", item->new_path);
+}
+
+void check_report_human(const char *path, const struct check_result *result,
+                        struct text *out)
+{
+        const struct recovery *recovery = &result->recovery;
+
+        if (result->message)
+                return;
+        if (recovery->count == 0) {
+                text_escaped(out, path);
+                text_string(out, ": no interrupted edit\n");
+        }
+        for (unsigned int i = 0; i < recovery->count; i++)
+                if (states[recovery->items[i].state].line)
+                        append_item(out, path, &recovery->items[i]);
+}
+
+/* ---- what failed ---------------------------------------------------------------- */
+
+void check_report_errors(const struct check_options *options, const char *path,
+                         const struct check_result *result, struct text *err)
+{
+        const struct recovery_item *stop = recovery_stop(&result->recovery);
+        struct message_values values = {
+            .path = path, .argument = options->format, .error = result->error};
+
+        if (result->message) {
+                message_append(err, "instar check", result->message, &values);
+        } else if (stop) {
+                struct text *command = malloc(sizeof *command);
+                enum message message = message_of_recovery(stop, &values);
+
+                if (!command)
+                        return;
+                text_start(command);
+                text_string(command, "instar check: ");
+                text_escaped(command, path);
+                text_bytes(command, "", 1);
+                message_append(err, command->bytes, message, &values);
+                free(command);
+        }
+}
+
+/* ---- for programs ----------------------------------------------------------------- */
+
+/* A key without a value is left out. */
+static void set(json_t *object, const char *key, json_t *value)
+{
+        if (value)
+                json_object_set_new(object, key, value);
+}
+
+static const char *reason_of(const struct recovery_item *item)
+{
+        if (item->reason)
+                return item->reason;
+        return item->error ? strerrordesc_np(abs(item->error)) : NULL;
+}
+
+static json_t *item_json(const struct recovery_item *item)
+{
+        json_t *object = json_object();
+        const char *reason = reason_of(item);
+
+        set(object, "journal", json_escaped(item->path));
+        set(object, "state", json_string(states[item->state].name));
+        set(object, "reason", reason ? json_string(reason) : NULL);
+        set(object, "renamed-to", json_escaped(item->new_path));
+        if (!item->transaction[0])
+                return object;
+        set(object, "transaction", json_string(item->transaction));
+        set(object, "asked", json_escaped(item->asked));
+        set(object, "begun", json_time(item->begun));
+        set(object, "extents", json_integer((json_int_t)item->extents));
+        set(object, "bytes", json_integer((json_int_t)item->bytes));
+        set(object, "old-size", json_integer((json_int_t)item->old_size));
+        set(object, "final-size", json_integer((json_int_t)item->final_size));
+        return object;
+}
+
+json_t *check_report_json(const char *path, const struct check_result *result)
+{
+        json_t *object = json_object();
+        json_t *journals = json_array();
+
+        set(object, "filename", json_escaped(path));
+        if (result->message) {
+                struct text *text = malloc(sizeof *text);
+                const struct message_values values = {.path = path,
+                                                      .error = result->error};
+
+                if (text) {
+                        text_start(text);
+                        message_append_text(text, result->message, &values);
+                        set(object, "error", json_stringn(text->bytes, text->length));
+                        free(text);
+                }
+        }
+        for (unsigned int i = 0; i < result->recovery.count; i++)
+                json_array_append_new(journals, item_json(&result->recovery.items[i]));
+        set(object, "journals", journals);
+        return object;
+}

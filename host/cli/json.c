@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/cli/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/text.h"
+#include "host/cli/timestamp.h"
+
+json_t *json_escaped(const char *string)
+{
+        struct text *text;
+        json_t *value;
+
+        if (!string)
+                return NULL;
+        text = malloc(sizeof *text);
+        if (!text)
+                return NULL;
+        text_start(text);
+        text_escaped(text, string);
+        value = json_stringn(text->bytes, text->length);
+        free(text);
+        return value;
+}
+
+json_t *json_time(uint64_t nanoseconds)
+{
+        char text[TIMESTAMP_SIZE];
+
+        if (!nanoseconds)
+                return NULL;
+        timestamp(nanoseconds, text);
+        return json_string(text);
+}
+
+static int write_all(int fd, const char *bytes, size_t length)
+{
+        while (length) {
+                ssize_t put = write(fd, bytes, length);
+                if (put < 0 && errno == EINTR)
+                        continue;
+                if (put <= 0) {
+                        errno = put ? errno : EIO;
+                        return -1;
+                }
+                bytes += put;
+                length -= (size_t)put;
+        }
+        return 0;
+}
+
+int json_write(const json_t *value, int fd)
+{
+        char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+        int error = 0;
+
+        if (!text)
+                return ENOMEM;
+        if (write_all(fd, text, strlen(text)) || write_all(fd, "\n", 1))
+                error = errno;
+        free(text);
+        return error;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* JSON on top of jansson: strings that may hold any bytes, and writing it out. */
+#ifndef INSTAR_HOST_CLI_JSON_H
+#define INSTAR_HOST_CLI_JSON_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* A string in which what is not plain UTF-8 text is escaped as text_escaped() does it;
+ * NULL without memory, or for NULL. */
+json_t *json_escaped(const char *string);
+
+/* "2026-11-25T18:23:31Z" of nanoseconds since the epoch; NULL for 0. */
+json_t *json_time(uint64_t nanoseconds);
+
+/* Write the value and a newline.  0 or an errno. */
+int json_write(const json_t *value, int fd);
+
+#endif
