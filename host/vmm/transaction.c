@@ -113,10 +113,14 @@ enum run_status transaction_begin(struct transaction *t,
         t->switch_step = 0;
         t->declared_step = 0;
         t->applied_step = 0;
-        t->prepares = request->flags & ABI_BEGIN_PREPARES;
         t->journal_error = 0;
         enum run_status status = look_at_space(t);
-        return status ? status : start_journal(t);
+        if (!status)
+                status = start_journal(t);
+        /* Until this one is open, what is committed is the one before. */
+        if (!status)
+                t->prepares = request->flags & ABI_BEGIN_PREPARES;
+        return status;
 }
 
 /* ---- assertions ------------------------------------------------------------------ */
