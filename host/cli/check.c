@@ -28,6 +28,7 @@ struct check {
         struct check_run run;
         const struct check_options *options;
         json_t *results; /* an array; NULL without --output json */
+        bool told;       /* something was */
         int exit_code;   /* the worst so far */
         int output_error;
 };
@@ -52,6 +53,7 @@ static void tell(const struct text *text, int fd, struct check *check)
 {
         int error = text_write(text, fd);
 
+        check->told |= text->length != 0;
         if (error && fd == STDOUT_FILENO)
                 check->output_error = error;
 }
@@ -175,12 +177,29 @@ static void check_orphan(struct check *check, const struct known_journal *journa
                  found->state == JOURNAL_HOT ? EXIT_REFUSED : EXIT_BAD_JOURNAL);
 }
 
+/* The index does not know whether the edit ended before the folder went away, so this
+ * is no failure. */
+static void tell_unreachable(struct check *check, const struct known_journal *journal)
+{
+        static struct text out;
+
+        text_start(&out);
+        if (check->results)
+                json_array_append_new(check->results, check_report_unreachable_json(
+                                                          journal->image, journal->path));
+        else if (!check->options->quiet)
+                check_report_unreachable(journal->image, journal->path, &out);
+        tell(&out, STDOUT_FILENO, check);
+}
+
 static bool check_known(struct check *check, const struct known_journal *journal)
 {
         struct journal_found *found = NULL;
         char *image = known_image(journal, &found);
         bool go_on = true;
 
+        if (!found && journal->image && !known_is_reachable(journal))
+                tell_unreachable(check, journal);
         for (int i = 0; found && !image && i < check->options->path_count; i++)
                 image = known_image_in(check->options->paths[i], found);
         if (found && !image)
@@ -202,6 +221,15 @@ static void restart_index(struct check_run *run)
                 run->index = NULL;
 }
 
+static void tell_line(struct check *check, const char *line)
+{
+        static struct text out;
+
+        text_start(&out);
+        text_string(&out, line);
+        tell(&out, STDOUT_FILENO, check);
+}
+
 static void check_all(struct check *check)
 {
         struct known_journals known = {0};
@@ -211,12 +239,8 @@ static void check_all(struct check *check)
         for (size_t i = 0; i < known.count; i++)
                 if (!check_known(check, &known.list[i]))
                         break;
-        if (known.count == 0 && !check->results && !check->options->quiet) {
-                static struct text out;
-                text_start(&out);
-                text_string(&out, "no interrupted edits\n");
-                tell(&out, STDOUT_FILENO, check);
-        }
+        if (!check->told && !check->results && !check->options->quiet)
+                tell_line(check, "no interrupted edits\n");
         known_release(&known);
 }
 

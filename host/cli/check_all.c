@@ -178,6 +178,17 @@ char *known_image(const struct known_journal *journal, struct journal_found **fo
         return image;
 }
 
+bool known_is_reachable(const struct known_journal *journal)
+{
+        const char *slash = strrchr(journal->path, '/');
+        char *folder =
+            slash ? strndup(journal->path, (size_t)(slash - journal->path) + 1) : NULL;
+        bool there = folder && access(folder, F_OK) == 0;
+
+        free(folder);
+        return there;
+}
+
 char *known_image_in(const char *folder, const struct journal_found *found)
 {
         char *resolved = realpath(folder, NULL);

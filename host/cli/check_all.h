@@ -35,6 +35,9 @@ void known_release(struct known_journals *known);
  */
 char *known_image(const struct known_journal *journal, struct journal_found **found);
 
+/* Is the folder of a journal there?  If not, its file system may not be mounted. */
+bool known_is_reachable(const struct known_journal *journal);
+
 /* The image somewhere in a folder, where it was moved to; malloc'ed, or NULL. */
 char *known_image_in(const char *folder, const struct journal_found *found);
 

@@ -105,6 +105,15 @@ void check_report_human(const char *path, const struct check_result *result,
                         append_item(out, path, &recovery->items[i]);
 }
 
+void check_report_unreachable(const char *path, const char *journal, struct text *out)
+{
+        text_escaped(out, path);
+        text_string(out,
+                    ": an edit may have been interrupted, but its undo journal cannot "
+                    "be reached: is its file system mounted?\n");
+        append_string(out, "  journal      ", journal);
+}
+
 /* ---- what failed ---------------------------------------------------------------- */
 
 void check_report_errors(const struct check_options *options, const char *path,
@@ -188,6 +197,20 @@ json_t *check_report_json(const char *path, const struct check_result *result)
         }
         for (unsigned int i = 0; i < result->recovery.count; i++)
                 json_array_append_new(journals, item_json(&result->recovery.items[i]));
+        set(object, "journals", journals);
+        return object;
+}
+
+json_t *check_report_unreachable_json(const char *path, const char *journal)
+{
+        json_t *object = json_object();
+        json_t *item = json_object();
+        json_t *journals = json_array();
+
+        set(item, "journal", json_escaped(journal));
+        set(item, "state", json_string("unreachable"));
+        json_array_append_new(journals, item);
+        set(object, "filename", json_escaped(path));
         set(object, "journals", journals);
         return object;
 }

@@ -1,0 +1,427 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""`instar check`: what it recovers, tells and leaves alone; its exit codes and its JSON."""
+
+import json
+import os
+import re
+import shutil
+import unittest
+
+from lib import faults, harness, images, interrupt
+
+
+@unittest.skipUnless(faults.available(), "strace is not installed")
+class CheckCase(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.need_root("strace cannot tell the paths of a process that is not dumpable")
+        self.image = images.with_bitmaps(self.path("disk.qcow2"))
+        self.original = self.path("original")
+        shutil.copyfile(self.image, self.original)
+        self.journal = interrupt.journal_of(self.image)
+
+    def check(self, *arguments, **options):
+        return self.run_program(harness.INSTAR, "check", *arguments, **options)
+
+    def checks(self, *arguments, code=0, err=""):
+        """The exit code, and standard output."""
+        result = self.check(*arguments)
+        self.assertEqual((result.code, result.err), (code, err), result)
+        return result.out
+
+    def json(self, *arguments, code=0):
+        result = self.check("--output=json", *arguments)
+        self.assertEqual(result.code, code, result)
+        return json.loads(result.out)
+
+    def states(self, *arguments, code=0):
+        return [j["state"] for j in self.json(*arguments, code=code)["journals"]]
+
+    def fails(self, code, words, *arguments):
+        """Nothing on stdout, one line and at most a hint on stderr."""
+        result = self.check(*arguments)
+        self.assertEqual((result.code, result.out), (code, ""), result)
+        self.assertTrue(result.first_line.startswith("instar check: "), result)
+        self.assertIn(words, result.first_line)
+        self.assertLessEqual(len(result.err.splitlines()), 2, result)
+        return result
+
+    def kill(self, image=None, sync=interrupt.BUILD, options=(), name="n"):
+        interrupt.kill(self, image or self.image, *options, "--add", image or self.image, name,
+                       sync=sync)
+
+    def assert_old(self, image=None):
+        self.assertEqual(harness.digest_of(image or self.image), harness.digest_of(self.original))
+
+    def unchanged(self, *paths):
+        """A context in which these files keep every byte and time stamp."""
+        case, before = self, {path: harness.state_of(path) for path in paths}
+
+        class Context:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, kind, *_):
+                if kind is None:
+                    for path, state in before.items():
+                        case.assertEqual(harness.state_of(path), state, path)
+        return Context()
+
+
+class Recovery(CheckCase):
+    def test_nothing_to_do(self):
+        with self.unchanged(self.image):
+            self.assertEqual(self.checks(self.image), f"{self.image}: no interrupted edit\n")
+            self.assertEqual(self.checks("-q", self.image), "")
+            self.assertEqual(self.json(self.image), {"filename": self.image, "journals": []})
+
+    def test_before_the_switch_it_gives_the_old_image_back(self):
+        self.kill()
+        self.assertNotEqual(harness.digest_of(self.image), harness.digest_of(self.original))
+        out = self.checks(self.image)
+        self.assertTrue(out.startswith(f"{self.image}: an interrupted edit was undone"), out)
+        self.assertIn(f"instar bitmap --add {self.image} n\n", out)
+        self.assertIn(f"{self.journal}\n", out)
+        self.assert_old()
+        self.assert_no_journal()
+        self.assertEqual(self.states(self.image), [])
+
+    def test_behind_the_switch_the_edit_is_complete(self):
+        self.kill(sync=interrupt.SWITCH)
+        self.assertEqual(self.states(self.image), ["complete"])
+        self.assertIn("n", [entry[0] for entry in self.listed(self.image)])
+        self.assert_sound(self.image)
+        self.assert_no_journal()
+
+    def test_the_report_says_what_was_asked_and_when(self):
+        self.kill()
+        found, = self.json(self.image)["journals"]
+        self.assertEqual((found["journal"], found["state"]), (self.journal, "undone"))
+        self.assertEqual(found["asked"], f"instar bitmap --add {self.image} n")
+        self.assertRegex(found["transaction"], "^[0-9a-f]{32}$")
+        self.assertRegex(found["begun"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        self.assertEqual(found["old-size"], os.path.getsize(self.original))
+        self.assertGreater(found["final-size"], found["old-size"])
+        self.assertGreaterEqual(found["bytes"], 512 * found["extents"])
+
+    def test_a_dry_run_tells_and_changes_nothing(self):
+        for sync, state in ((interrupt.BUILD, "undo"), (interrupt.SWITCH, "complete")):
+            shutil.copyfile(self.original, self.image)
+            self.kill(sync=sync)
+            harness.age(self.journal)
+            with self.unchanged(self.image, self.journal):
+                for option in ("-n", "--dry-run"):
+                    self.assertEqual(self.states(option, self.image), [f"pending-{state}"])
+                    self.assertIn("would be", self.checks(option, self.image))
+            self.checks(self.image)
+
+    def test_bitmap_recovers_in_silence_and_goes_on(self):
+        self.kill()
+        self.edit("--add", self.image, "m")
+        names = [entry[0] for entry in self.listed(self.image)]
+        self.assertIn("m", names)
+        self.assertNotIn("n", names)
+
+    def test_the_same_edit_again_after_a_crash(self):
+        self.kill()
+        self.edit("--add", self.image, "n")
+        shutil.copyfile(self.original, self.image)
+        self.kill(sync=interrupt.SWITCH)
+        self.refuses("bitmap already exists", "--add", self.image, "n")
+
+    def test_a_refused_edit_recovers_as_well(self):
+        self.kill()
+        self.assert_refused(self.instar("--remove", self.image, "nosuch"), "bitmap not found",
+                            exact=False)
+        self.assert_old()
+        self.assert_no_journal()
+
+    def test_a_recovery_that_is_killed_is_gone_through_again(self):
+        for number in range(1, 30):
+            shutil.copyfile(self.original, self.image)
+            self.kill()
+            log = self.path("check.log")
+            result = self.run_program(*faults.prefix(
+                self.image, faults.WRITES + ",ftruncate," + faults.SYNCS, number, log,
+                "signal=SIGKILL"), harness.INSTAR, "check", self.image)
+            killed = result.code != 0
+            self.assertEqual(self.check(self.image).code, 0)
+            self.assert_old()
+            self.assert_no_journal()
+            if not killed:
+                break
+        self.assertGreater(number, 4)
+        self.assertFalse(killed)
+
+    def test_a_journal_that_ended_is_removed(self):
+        self.kill()
+        shutil.copyfile(self.journal, self.path("hot"))
+        self.checks(self.image)
+        with open(self.path("hot"), "rb") as file:
+            hot = file.read()
+        with open(self.journal, "wb") as file:
+            file.write(hot[:1024])  # header, no batch
+        os.chmod(self.journal, 0o600)
+        with self.unchanged(self.image):
+            self.assertEqual(self.states("-n", self.image), ["pending-remove"])
+            self.assertEqual(self.states(self.image), ["removed"])
+        self.assert_no_journal()
+
+
+class Conflicts(CheckCase):
+    def conflict(self):
+        """Another program writes to the image after the crash."""
+        self.kill()
+        images.write(self.image, "write -P 99 4M 128k")
+
+    def test_another_writer_is_the_truth(self):
+        self.conflict()
+        with self.unchanged(self.image, self.journal):
+            result = self.fails(4, "in conflict with the undo journal", self.image)
+            self.assertIn("--discard-journal", result.err)
+            self.assertEqual(self.states(self.image, code=4), ["conflict"])
+            self.assertEqual(self.states("-n", self.image, code=4), ["conflict"])
+            refused = self.instar("--add", self.image, "m")
+            self.assertEqual((refused.code, refused.out), (4, ""), refused)
+            self.assertIn("--discard-journal", refused.err)
+        images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
+
+    def test_time_alone_gives_another_writer_away(self):
+        self.kill()
+        ahead = os.stat(self.journal).st_mtime_ns + 120 * 10**9
+        os.utime(self.image, ns=(ahead, ahead))
+        found, = self.json(self.image, code=4)["journals"]
+        self.assertEqual(found["state"], "conflict")
+        self.assertIn("later", found["reason"])
+
+    def test_discarding_keeps_the_image(self):
+        for command in ("check", "bitmap"):
+            with self.subTest(command=command):
+                shutil.copyfile(self.original, self.image)
+                self.conflict()
+                if command == "check":
+                    with self.unchanged(self.image):
+                        self.assertEqual(self.states("-n", "--discard-journal", self.image),
+                                         ["pending-discard"])
+                        self.assertEqual(self.states("--discard-journal", self.image),
+                                         ["discarded"])
+                else:
+                    self.succeeds("--discard-journal", "--add", self.image, "m")
+                self.assert_no_journal()
+                images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
+                self.assertIn(self.run_program("qemu-img", "check", self.image).code, (0, 3))
+
+    def test_a_journal_of_another_file_is_renamed_and_told(self):
+        self.kill()
+        moved = self.path("moved.qcow2")
+        os.rename(self.image, moved)
+        shutil.copyfile(self.original, self.image)
+        with self.unchanged(self.image):
+            self.assertEqual(self.states("-n", self.image), ["pending-set-aside"])
+            found, = self.json(self.image)["journals"]
+        self.assertEqual(found["state"], "set-aside")
+        aside = found["renamed-to"]
+        self.assertRegex(aside, re.escape(self.image) + r"\.[0-9a-f]{32}\.instar-journal$")
+        self.assertTrue(os.path.exists(aside))
+        self.assertFalse(os.path.exists(self.journal))
+        out = self.checks("--all", str(self.directory))
+        self.assertIn(f"{moved}: an interrupted edit was undone", out)
+        self.assert_old(moved)
+
+    def test_bitmap_warns_of_a_renamed_journal(self):
+        self.kill()
+        os.rename(self.image, self.path("moved.qcow2"))
+        shutil.copyfile(self.original, self.image)
+        result = self.instar("--add", self.image, "m")
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("warning: the undo journal", result.first_line)
+
+
+class SeveralFiles(CheckCase):
+    def test_the_worst_exit_code_counts(self):
+        clean = images.with_bitmaps(self.path("clean.qcow2"))
+        conflict = images.with_bitmaps(self.path("conflict.qcow2"))
+        self.kill(conflict)
+        images.write(conflict, "write -P 99 4M 128k")
+        broken = images.with_bitmaps(self.path("broken.qcow2"))
+        with open(interrupt.journal_of(broken), "wb") as file:
+            file.write(b"x" * 2048)
+        missing = self.path("missing")
+        for files, code in (((clean,), 0), ((clean, conflict), 4), ((conflict, clean), 4),
+                            ((broken, clean), 5), ((broken, conflict, clean), 4),
+                            ((conflict, missing, broken), 1), ((missing, clean), 1)):
+            result = self.check(*files)
+            self.assertEqual(result.code, code, (files, result))
+            self.assertEqual(clean in result.out, clean in files)
+        array = self.json(clean, conflict, missing, code=1)
+        self.assertEqual([entry["filename"] for entry in array], [clean, conflict, missing])
+        self.assertIn("No such file", array[2]["error"])
+
+    def test_a_failure_does_not_keep_the_others_from_recovery(self):
+        self.kill()
+        result = self.check(self.path("missing"), self.image)
+        self.assertEqual(result.code, 1)
+        self.assertIn("was undone", result.out)
+        self.assert_old()
+
+
+class All(CheckCase):
+    def scene(self):
+        """Three images: journal beside one, one elsewhere, one clean."""
+        self.second = images.with_bitmaps(self.path("second.qcow2"))
+        shutil.copyfile(self.second, self.path("second-original"))
+        os.mkdir(self.path("elsewhere"))
+        self.kill()
+        self.kill(self.second, options=("--journal-dir", self.path("elsewhere")))
+
+    def assert_recovered(self):
+        self.assert_old()
+        self.assertEqual(harness.digest_of(self.second),
+                         harness.digest_of(self.path("second-original")))
+        self.assertEqual(self.checks("--all", str(self.directory)), "no interrupted edits\n")
+
+    def test_the_index_knows_every_interrupted_edit(self):
+        self.scene()
+        self.assertEqual(len(self.json("--all", "-n")), 2)
+        out = self.checks("--all")
+        self.assertEqual(out.count("was undone"), 2)
+        self.assert_recovered()
+        self.assertEqual(self.json("--all"), [])
+
+    def test_a_lost_index_is_made_up_for_by_folders(self):
+        self.scene()
+        shutil.rmtree(self.path("state"))
+        self.assertEqual(self.checks("--all"), "no interrupted edits\n")
+        self.assertEqual(self.checks("--all", str(self.directory)).count("was undone"), 2)
+        self.assert_recovered()
+
+    def test_a_damaged_index_is_a_warning(self):
+        for damage in (b"", b"\xff" * 4096, os.urandom(8192)):
+            self.scene()
+            with open(self.path("state/index/data.mdb"), "wb") as file:
+                file.write(damage)
+            result = self.check("--all", str(self.directory))
+            self.assertEqual(result.code, 0, result)
+            self.assertEqual(result.out.count("was undone"), 2, result)
+            if result.err:
+                self.assertIn("warning: the index", result.first_line)
+            self.assert_recovered()
+            shutil.rmtree(self.path("elsewhere"))
+
+    def test_a_stale_index_is_no_news(self):
+        self.scene()
+        for image in (self.image, self.second):
+            self.checks(image)
+        self.assertEqual(self.checks("--all"), "no interrupted edits\n")
+
+    def test_an_index_of_a_stranger_is_a_warning(self):
+        self.scene()
+        os.chown(self.path("state"), 12345, 12345)
+        result = self.check("--all", str(self.directory))
+        self.assertEqual(result.code, 0, result)
+        self.assertIn("warning: the index", result.first_line)
+        self.assertEqual(result.out.count("was undone"), 2, result)
+
+    def test_no_state_directory(self):
+        self.scene()
+        self.environment["INSTAR_STATE_DIR"] = "none"
+        self.assertEqual(self.checks("--all"), "no interrupted edits\n")
+        self.assertEqual(self.checks("--all", str(self.directory)).count("was undone"), 2)
+
+    def test_a_journal_that_stays_is_indexed_anew(self):
+        os.mkdir(self.path("elsewhere"))
+        self.kill(options=("--journal-dir", self.path("elsewhere")))
+        images.write(self.image, "write -P 99 4M 128k")
+        shutil.rmtree(self.path("state"))
+        self.assertEqual(self.check("--all", self.path("elsewhere")).code, 4)
+        found, = self.json("--all", code=4)
+        self.assertEqual(found["filename"], self.image)
+        self.assertEqual(self.check(self.image).code, 4)
+
+    def test_an_image_that_is_gone_is_told(self):
+        self.kill()
+        os.unlink(self.image)
+        with self.unchanged(self.journal):
+            result = self.fails(1, "was not found", "--all", str(self.directory))
+        self.assertIn(self.image, result.err)
+
+    def test_a_folder_that_is_not_there(self):
+        self.kill()
+        result = self.check("--all", self.path("nowhere"), str(self.directory))
+        self.assertEqual(result.code, 1)
+        self.assertIn("cannot search", result.first_line)
+        self.assert_old()
+
+    def test_a_journal_on_a_file_system_that_is_not_mounted_is_told(self):
+        os.mkdir(self.path("elsewhere"))
+        self.kill(options=("--journal-dir", self.path("elsewhere")))
+        os.rename(self.path("elsewhere"), self.path("hidden"))
+        out = self.checks("--all")
+        self.assertIn("cannot be reached", out)
+        os.rename(self.path("hidden"), self.path("elsewhere"))
+        self.assertIn("was undone", self.checks("--all"))
+        self.assert_old()
+
+
+class BadInput(CheckCase):
+    def test_the_command_line(self):
+        for arguments, words in (
+                ((), "missing argument FILENAME"), (("--bogus", "x"), "unrecognized option"),
+                (("--output", "xml", "x"), "invalid argument 'xml'"),
+                (("--journal-dir", "", "x"), "--journal-dir"),
+                (("--all", "--discard-journal"), "exclude each other")):
+            result = self.check(*arguments)
+            self.assertEqual((result.code, result.out), (2, ""), result)
+            self.assertIn(words, result.first_line)
+            self.assertIn("Try 'instar check --help'", result.err)
+
+    def test_what_is_no_image(self):
+        raw = self.path("raw")
+        with open(raw, "wb") as file:
+            file.write(b"\0" * 65536)
+        self.fails(1, "not a qcow2 image", raw)
+        self.fails(1, "it is a directory", str(self.directory))
+        self.fails(1, "No such file", self.path("missing"))
+        self.fails(1, "unsupported format 'raw'", "-f", "raw", self.image)
+        os.mkfifo(self.path("fifo"))
+        self.fails(1, "neither a regular file", self.path("fifo"))
+
+    def test_an_image_in_use_is_left_alone(self):
+        self.kill()
+        import fcntl
+        import struct
+        with open(self.image, "rb") as file:
+            # qemu's writer: byte 101 and 201 held, as an OFD lock.
+            for byte in (101, 201):
+                lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0)
+                fcntl.fcntl(file.fileno(), 37, lock)
+            with self.unchanged(self.image, self.journal):
+                result = self.check(self.image)
+            self.assertEqual(result.code, 1)
+            self.assertIn('Failed to get shared "write" lock', result.err)
+        self.checks(self.image)
+        self.assert_old()
+
+    def test_an_image_that_may_only_be_read_can_be_checked(self):
+        os.chmod(self.image, 0o444)
+        os.chmod(self.directory, 0o755)
+        state = self.path("nobody")
+        os.mkdir(state)
+        result = self.run_program(
+            "setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", harness.INSTAR, "check",
+            self.image, environment=dict(self.environment, INSTAR_STATE_DIR="none"))
+        self.assertEqual((result.code, result.err), (0, ""), result)
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "wb") as full:
+            for options in ((), ("--output=json",)):
+                import subprocess
+                done = subprocess.run([harness.INSTAR, "check", *options, self.image], stdout=full,
+                                      stderr=subprocess.PIPE, env=self.environment, check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(b"cannot write to standard output", done.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
