@@ -149,7 +149,8 @@ int journal_state_directory_prepare(const char *path);
  * Steps are numbered from 1 and never go down within a transaction.  One change
  * may be the switch; it is one sector.  Where one sector is changed several times,
  * it must not come back to a content that it had before within the transaction:
- * rollback tells how far the edit came by what it finds.
+ * rollback tells how far the edit came by what it finds.  (A change to what is there
+ * already is none; its record lets recovery notice another writer there.)
  */
 struct journal_change {
         uint32_t step;

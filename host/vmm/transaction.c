@@ -76,6 +76,28 @@ static enum run_status start_journal(struct transaction *t)
         return RUN_OK;
 }
 
+/*
+ * The image's first sector goes into the journal as it is, also where the edit does not
+ * change it: a program that opens the image for writing leaves its mark there, as a rule,
+ * and recovery then knows that it was here (invariant 7).
+ */
+static enum run_status journal_first_sector(struct transaction *t)
+{
+        uint8_t sector[ABI_SECTOR];
+        int error = t->io.read(t->io.context, 0, sector, sizeof sector);
+        if (error < 0)
+                return failed(t, RUN_READ_ERROR, error);
+        uint64_t hash = journal_hash(sector, sizeof sector);
+        error = journal_add(t->journal, &(struct journal_change){
+                                            .step = 1,
+                                            .length = sizeof sector,
+                                            .old_bytes = sector,
+                                            .new_hashes = &hash,
+                                        });
+        t->unclosed = true;
+        return error < 0 ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
+}
+
 /* A full disk is better met before the first write than in the middle. */
 static enum run_status look_at_space(struct transaction *t)
 {
@@ -120,7 +142,7 @@ enum run_status transaction_begin(struct transaction *t,
         /* Until this one is open, what is committed is the one before. */
         if (!status)
                 t->prepares = request->flags & ABI_BEGIN_PREPARES;
-        return status;
+        return status ? status : journal_first_sector(t);
 }
 
 /* ---- assertions ------------------------------------------------------------------ */
