@@ -193,6 +193,19 @@ static bool needs_undo(const struct journal_undo *undo,
         return journal_hash(content, JOURNAL_SECTOR) == journal_record_hash(record, i);
 }
 
+/* Write what lies inside the file: recovery only ever shortens it, and the file may
+ * end within the last sector. */
+static int write_inside(struct journal_undo *undo, const struct image_io *image,
+                        uint64_t offset, const uint8_t *bytes, size_t length)
+{
+        if (offset >= undo->size)
+                return 0;
+        if (length > undo->size - offset)
+                length = (size_t)(undo->size - offset);
+        undo->dirty = true;
+        return image->write(image->context, offset, bytes, length);
+}
+
 /* Write the old content of those of the part's sectors that need it, neighbours in
  * one write.  undo->image holds what the image has now. */
 static int undo_part(struct journal_undo *undo, const struct journal_record *record,
@@ -215,8 +228,7 @@ static int undo_part(struct journal_undo *undo, const struct journal_record *rec
                         i++;
                         continue;
                 }
-                undo->dirty = true;
-                error = image->write(image->context,
+                error = write_inside(undo, image,
                                      record->change.offset +
                                          (uint64_t)(first + start) * JOURNAL_SECTOR,
                                      run, (size_t)(i - start) * JOURNAL_SECTOR);
@@ -270,13 +282,13 @@ static int undo_all(struct journal_undo *undo, struct journal_reader *reader,
 }
 
 /* Recovery only ever shortens.  The size of a block device is never changed. */
-static int cut(struct journal_undo *undo, uint64_t size,
-               const struct journal_header *header, const struct image_io *image)
+static int cut(struct journal_undo *undo, const struct journal_header *header,
+               const struct image_io *image)
 {
         bool again = undo->sync_failed && header->final_size > header->old_size;
         int error;
 
-        if (size <= header->old_size && !again)
+        if (undo->size <= header->old_size && !again)
                 return 0;
         error = image->resize(image->context, header->old_size);
         return error ? error : sync_image(undo, image);
@@ -296,11 +308,10 @@ int undo_run(struct journal_undo *undo, struct journal_reader *reader,
              const struct image_io *image)
 {
         bool size_differs;
-        uint64_t size;
         int error = undo_look(undo, reader, image, &size_differs);
 
         if (!error)
-                error = image->size(image->context, &size);
+                error = image->size(image->context, &undo->size);
         if (error)
                 return error;
         /* What an interrupted try wrote must be durable before anything follows it.  If
@@ -308,7 +319,7 @@ int undo_run(struct journal_undo *undo, struct journal_reader *reader,
          * old content is then written everywhere, and synced. */
         (void)sync_image(undo, image);
         error = undo_all(undo, reader, image);
-        return error ? error : cut(undo, size, &reader->header, image);
+        return error ? error : cut(undo, &reader->header, image);
 }
 
 int journal_rollback(struct journal *journal, const struct image_io *image)

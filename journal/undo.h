@@ -16,6 +16,7 @@
 struct journal_undo {
         bool sync_failed; /* a sync failed: what looks old must be written again */
         bool dirty;       /* written since the last sync */
+        uint64_t size; /* of the image, until it is cut: nothing is written behind it */
         uint32_t foreign_count;
         struct {
                 uint64_t offset;

@@ -87,6 +87,19 @@ class Recovery(CheckCase):
         self.assert_no_journal()
         self.assertEqual(self.states(self.image), [])
 
+    def test_a_file_that_ends_inside_a_sector_keeps_its_size(self):
+        image = images.create(self.path("short.qcow2"), "1G")
+        for name in "abc":
+            images.bitmap(image, "--add", name)
+        self.assertNotEqual(os.path.getsize(image) % 512, 0)
+        before = harness.digest_of(image)
+        for action in ("--disable", "--remove"):
+            log = self.path("write.log")
+            self.run_program(*faults.prefix(image, "pwrite64", 1, log, "signal=SIGKILL"),
+                             harness.INSTAR, "bitmap", action, image, "c")
+            self.assertEqual(self.states(image), ["undone"])
+            self.assertEqual(harness.digest_of(image), before)
+
     def test_behind_the_switch_the_edit_is_complete(self):
         self.kill(sync=interrupt.SWITCH)
         self.assertEqual(self.states(self.image), ["complete"])
