@@ -246,6 +246,19 @@ static void check_all(struct check *check)
 
 /* ---- the whole --------------------------------------------------------------------- */
 
+/* Looking makes nothing: without an index there is nothing to ask. */
+static bool index_exists(const char *state_directory)
+{
+        char *path;
+        bool exists;
+
+        if (!state_directory || asprintf(&path, "%s/index", state_directory) < 0)
+                return false;
+        exists = access(path, F_OK) == 0;
+        free(path);
+        return exists;
+}
+
 static bool start(struct check *check)
 {
         const struct check_options *options = check->options;
@@ -254,7 +267,7 @@ static bool start(struct check *check)
         check->run.options = options;
         check->run.journal_directory =
             environment_journal_directory(options->journal_directory);
-        if (!error && check->run.state_directory)
+        if (!error && index_exists(check->run.state_directory))
                 check->run.index_error =
                     journal_index_start(check->run.state_directory, &check->run.index);
         if (options->json)

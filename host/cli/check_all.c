@@ -222,6 +222,8 @@ void known_remember(struct check_run *run, const char *image_path,
 
         if (journal_found_open(journal_path, NULL, true, &found) != 0)
                 return;
+        if (found->state == JOURNAL_HOT && !run->index)
+                (void)journal_index_start(run->state_directory, &run->index);
         if (found->state == JOURNAL_HOT) {
                 memcpy(entry.transaction, found->transaction, sizeof entry.transaction);
                 entry.image_path = image_path;

@@ -76,6 +76,11 @@ class Recovery(CheckCase):
             self.assertEqual(self.checks("-q", self.image), "")
             self.assertEqual(self.json(self.image), {"filename": self.image, "journals": []})
 
+    def test_a_look_makes_no_state_directory(self):
+        self.checks(self.image)
+        self.checks("--all", str(self.directory))
+        self.assertFalse(os.path.exists(self.path("state")))
+
     def test_before_the_switch_it_gives_the_old_image_back(self):
         self.kill()
         self.assertNotEqual(harness.digest_of(self.image), harness.digest_of(self.original))
