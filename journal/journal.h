@@ -37,7 +37,7 @@
  *     journal_begin        openat, fcntl F_OFD_SETLK (if that fails: unlinkat, close)
  *     journal_add          pwrite64, and only when the buffer is full
  *     journal_close_batch  pwrite64, fdatasync; the first time fsync of the directory
- *     journal_rollback     pread64 of the journal, and what struct image_io does
+ *     journal_rollback     pread64, lseek of the journal; what struct image_io does
  *     journal_end          pwrite64, fdatasync
  *     journal_remove       unlinkat, close; durably: unlinkat, fsync, close
  *     journal_index_put    write

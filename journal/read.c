@@ -17,6 +17,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#define HOLE_SECTORS 8u
+
 const char *journal_fault_text(enum journal_fault fault)
 {
         static const char *const texts[] = {
@@ -235,6 +237,24 @@ static int scan_batch(struct journal_reader *reader, struct batch_scan *scan,
         return 1;
 }
 
+/*
+ * The last sector of the hole that an absent sector lies in, else that sector.  Whoever
+ * may write a journal could make it a hole of 8 EiB, which would take years to read.
+ */
+static uint64_t skip_hole(int fd, uint64_t index)
+{
+        off_t data;
+
+        if (index % HOLE_SECTORS) /* holes are whole blocks: ask once for each */
+                return index;
+        data = lseek(fd, (off_t)(index * JOURNAL_SECTOR), SEEK_DATA);
+        if (data < 0)
+                data = errno == ENXIO ? lseek(fd, 0, SEEK_END) : 0;
+        if (data < 0 || (uint64_t)data / JOURNAL_SECTOR <= index)
+                return index;
+        return (uint64_t)data / JOURNAL_SECTOR - 1;
+}
+
 /* Behind the last closed batch: nothing but torn writes of batch `unclosed`. */
 static int scan_tail(struct journal_reader *reader, uint64_t index, uint32_t unclosed)
 {
@@ -248,6 +268,8 @@ static int scan_tail(struct journal_reader *reader, uint64_t index, uint32_t unc
                 if (state == SECTOR_DAMAGED)
                         return journal_reader_damaged(reader, JOURNAL_FAULT_SECTOR,
                                                       index * JOURNAL_SECTOR);
+                if (state == SECTOR_ABSENT)
+                        index = skip_hole(reader->fd, index);
                 if (state == SECTOR_ABSENT ||
                     (reader->has_header && load_le64(bytes + SECTOR_TAG) != reader->tag))
                         continue;

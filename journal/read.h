@@ -9,7 +9,7 @@
  *
  * Only records of closed batches are ever returned; the file is read again, and checked
  * again, on the way.  The file must not change meanwhile: the caller holds its lock,
- * or is its writer.  The only system call is pread64.
+ * or is its writer.  The only system calls are pread64 and lseek.
  */
 #ifndef INSTAR_JOURNAL_READ_H
 #define INSTAR_JOURNAL_READ_H

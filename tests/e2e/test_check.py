@@ -172,6 +172,14 @@ class Recovery(CheckCase):
         self.assertGreater(number, 4)
         self.assertFalse(killed)
 
+    def test_a_journal_that_is_mostly_a_hole_is_read_at_once(self):
+        self.kill()
+        os.truncate(self.journal, 15 << 40)
+        self.assertEqual(self.states(self.image), ["undone"])
+        with open(self.journal, "wb") as file:
+            file.truncate(15 << 40)
+        self.assertEqual(self.states(self.image), ["removed"])
+
     def test_a_journal_that_ended_is_removed(self):
         self.kill()
         shutil.copyfile(self.journal, self.path("hot"))
