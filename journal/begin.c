@@ -119,6 +119,7 @@ static void reset(struct journal *journal, uint64_t old_size, uint64_t final_siz
         journal->failed = 0;
         journal->buffer_offset = 0;
         journal->undo.sync_failed = false;
+        journal->undo.sync_unknown = false;
         journal->undo.dirty = false;
 }
 

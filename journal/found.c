@@ -106,6 +106,17 @@ static bool open_file(struct journal_found *found, const struct journal_image *i
         return !distrust;
 }
 
+/* Its writer may have removed it between our open and our lock. */
+static bool still_there(struct journal_found *found)
+{
+        struct stat status;
+
+        if (fstat(found->fd, &status) == 0 && status.st_nlink > 0)
+                return true;
+        found->state = JOURNAL_GONE;
+        return false;
+}
+
 /* The lock that a living writer holds (begin.c).  A descriptor that cannot write can
  * only share it. */
 static bool take_lock(struct journal_found *found)
@@ -114,7 +125,7 @@ static bool take_lock(struct journal_found *found)
                              .l_whence = SEEK_SET};
 
         if (fcntl(found->fd, F_OFD_SETLK, &lock) == 0)
-                return true;
+                return still_there(found);
         found->error = -errno;
         found->state =
             errno == EAGAIN || errno == EACCES ? JOURNAL_BUSY : JOURNAL_UNREADABLE;
@@ -231,6 +242,8 @@ int journal_found_open(const char *path, const struct journal_image *image,
         }
         if (open_file(found, image) && take_lock(found))
                 read_file(found, image);
+        else if (found->fd >= 0) /* whose it is: no more than that is believed */
+                (void)journal_reader_open(&found->reader, found->fd);
         *result = found;
         return 0;
 }

@@ -7,6 +7,7 @@
  *     journal_found_judge()      a hot one: compare it with the image
  *     then one of
  *     journal_found_undo()       the switch is not in the image: give the old one back
+ *     journal_found_complete()   it is: make sure of it
  *     journal_found_remove()     nothing is to be undone: it is over, or given up
  *     journal_found_set_aside()  it is another file's
  *     journal_found_close()
@@ -81,6 +82,7 @@ struct journal_found {
         char *image_path; /* malloc'ed; NULL: not known */
         uint64_t extents; /* runs of sectors that the closed batches change */
         uint64_t bytes;   /* in them */
+        uint64_t marked;  /* when a recovery last said that it is under way */
 
         struct journal_reader reader;
         struct journal_undo undo;
@@ -117,8 +119,15 @@ int journal_found_judge(struct journal_found *found, const struct journal_image 
  */
 int journal_found_undo(struct journal_found *found, const struct image_io *io);
 
-/* Unlink it, durably: it is ended, empty, complete, or given up.  0 or a negative errno.
+/*
+ * The image holds the switch's new content: write it once more, sync, then remove the
+ * journal.  It may have been read from memory alone, and without its journal a
+ * power loss would then leave neither of invariant 2's ends.  Errors as above.
  */
+int journal_found_complete(struct journal_found *found, const struct image_io *io);
+
+/* Unlink it, durably: it is ended, empty, or given up.  Where it is gone, that is no
+ * error.  0 or a negative errno. */
 int journal_found_remove(struct journal_found *found);
 
 /* Give it the name IMAGE.TRANSACTION.instar-journal, so that it is in nobody's way

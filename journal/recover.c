@@ -19,7 +19,8 @@
  *
  * The process that left the journal may have seen a sync fail, upon which the kernel
  * calls pages clean that never reached the disk; a later process is not told.  So every
- * sector that looks old is written once more.
+ * sector that looks old is written once more.  But for what was a hole: that takes space,
+ * which a full disk has not, for clusters that nothing refers to.
  */
 #include "journal/found.h"
 
@@ -38,9 +39,13 @@
  * time limit, with room for a slow disk. */
 #define WRITER_LIMIT (60u * UINT64_C(1000000000))
 
+/* Nanoseconds after which a recovery says again that it is under way. */
+#define MARK_AGAIN (WRITER_LIMIT / 6)
+
 /* ---- judging ----------------------------------------------------------------- */
 
-/* 1 if the image holds the switch's new content, 0 if not, or a negative errno. */
+/* 1 if the image holds the switch's new content (then it is in found->undo.image), 0 if
+ * not, or a negative errno. */
 static int switch_is_there(struct journal_found *found, const struct image_io *io)
 {
         struct journal_reader *reader = &found->reader;
@@ -87,7 +92,8 @@ static bool written_later(const struct journal_found *found,
             memcmp(now, not_known, sizeof now) == 0 ||
             memcmp(boot, not_known, sizeof now) == 0)
                 return false;
-        return boot_time() && image->mtime > boot_time();
+        /* A journal that is younger than this boot is another machine's. */
+        return last < boot_time() && image->mtime > boot_time();
 }
 
 int journal_found_judge(struct journal_found *found, const struct journal_image *image,
@@ -116,17 +122,35 @@ int journal_found_judge(struct journal_found *found, const struct journal_image 
 
 /* ---- undoing ------------------------------------------------------------------- */
 
+/* Say that a recovery is under way, now. */
+static int mark(struct journal_found *found)
+{
+        uint8_t boot[JOURNAL_BOOT_ID_SIZE];
+
+        boot_id(boot);
+        found->marked = boot_now();
+        return ending_write(found->fd, found->reader.header.transaction,
+                            ENDING_RECOVERING, boot);
+}
+
+/* A recovery that takes long says so again and again. */
+static int mark_again(void *context)
+{
+        struct journal_found *found = context;
+
+        return boot_now() - found->marked < MARK_AGAIN ? 0 : mark(found);
+}
+
 int journal_found_undo(struct journal_found *found, const struct image_io *io)
 {
         const uint8_t *transaction = found->reader.header.transaction;
-        uint8_t boot[JOURNAL_BOOT_ID_SIZE];
-        int error;
+        int error = mark(found);
 
-        boot_id(boot);
-        error = ending_write(found->fd, transaction, ENDING_RECOVERING, boot);
         if (error)
                 return error;
-        found->undo.sync_failed = true; /* as far as anybody knows */
+        found->undo.sync_unknown = true;
+        found->undo.progress = mark_again;
+        found->undo.progress_context = found;
         error = undo_run(&found->undo, &found->reader, io);
         if (!error)
                 error = ending_write(found->fd, transaction, JOURNAL_ABORTED, NULL);
@@ -137,9 +161,29 @@ int journal_found_undo(struct journal_found *found, const struct image_io *io)
 
 /* ---- what becomes of the file ------------------------------------------------------ */
 
+int journal_found_complete(struct journal_found *found, const struct image_io *io)
+{
+        uint64_t offset = found->reader.switch_offset;
+        uint64_t length = JOURNAL_SECTOR;
+        uint64_t size;
+        int status = switch_is_there(found, io);
+        int error = status < 0 ? status : io->size(io->context, &size);
+
+        if (error)
+                return error;
+        if (status == 0 || offset >= size)
+                return -ESTALE;
+        if (length > size - offset) /* never behind the end of the file */
+                length = size - offset;
+        error = io->write(io->context, offset, found->undo.image, (size_t)length);
+        if (!error)
+                error = io->sync(io->context);
+        return error ? error : journal_found_remove(found);
+}
+
 int journal_found_remove(struct journal_found *found)
 {
-        if (unlinkat(found->directory_fd, found->name, 0) != 0)
+        if (unlinkat(found->directory_fd, found->name, 0) != 0 && errno != ENOENT)
                 return -errno;
         return fsync(found->directory_fd) == 0 ? 0 : -errno;
 }

@@ -189,7 +189,8 @@ static bool needs_undo(const struct journal_undo *undo,
         const uint8_t *old = old_sector(record, i);
 
         if (memcmp(content, old, JOURNAL_SECTOR) == 0)
-                return undo->sync_failed;
+                return undo->sync_failed ||
+                       (undo->sync_unknown && record->change.old == JOURNAL_OLD_BYTES);
         return journal_hash(content, JOURNAL_SECTOR) == journal_record_hash(record, i);
 }
 
@@ -271,6 +272,8 @@ static int undo_all(struct journal_undo *undo, struct journal_reader *reader,
                 if (record.change.step != step && undo->dirty)
                         error = sync_image(undo, image);
                 step = record.change.step;
+                if (!error && undo->progress)
+                        error = undo->progress(undo->progress_context);
                 if (!error)
                         error = undo_change(undo, &record, image);
                 if (error)
@@ -285,7 +288,8 @@ static int undo_all(struct journal_undo *undo, struct journal_reader *reader,
 static int cut(struct journal_undo *undo, const struct journal_header *header,
                const struct image_io *image)
 {
-        bool again = undo->sync_failed && header->final_size > header->old_size;
+        bool again = (undo->sync_failed || undo->sync_unknown) &&
+                     header->final_size > header->old_size;
         int error;
 
         if (undo->size <= header->old_size && !again)

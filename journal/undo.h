@@ -14,8 +14,11 @@
 #define UNDO_FOREIGN_MAX 2048u
 
 struct journal_undo {
-        bool sync_failed; /* a sync failed: what looks old must be written again */
-        bool dirty;       /* written since the last sync */
+        bool sync_failed;  /* a sync failed: what looks old must be written again */
+        bool sync_unknown; /* the same may be true of another process's */
+        int (*progress)(void *context); /* called now and then; NULL: not; 0 or -errno */
+        void *progress_context;
+        bool dirty;    /* written since the last sync */
         uint64_t size; /* of the image, until it is cut: nothing is written behind it */
         uint32_t foreign_count;
         struct {

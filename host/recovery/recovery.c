@@ -88,8 +88,10 @@ static void decide(const struct recovery *r, struct journal_found *found,
         if (error) {
                 stop(item, error == -EBADMSG ? RECOVERY_DAMAGED : RECOVERY_FAILED, error);
         } else if (verdict == JOURNAL_VERDICT_COMPLETE) {
-                remove_journal(r, found, item, RECOVERY_COMPLETE,
-                               RECOVERY_WOULD_COMPLETE);
+                error = r->dry_run ? 0 : journal_found_complete(found, &io);
+                item->state = r->dry_run ? RECOVERY_WOULD_COMPLETE : RECOVERY_COMPLETE;
+                if (error)
+                        stop(item, RECOVERY_FAILED, error);
         } else if (verdict == JOURNAL_VERDICT_UNDO) {
                 undo(r, found, item);
         } else {
@@ -146,8 +148,16 @@ static bool was_seen(const struct recovery *r, const char *path)
         return false;
 }
 
-/* `others`: what to do about another image's journal lies with us. */
-static int look_at(struct recovery *r, const char *path, bool others)
+/* By its header, whatever else is wrong with it. */
+static bool is_ours(const struct recovery *r, const struct journal_found *found)
+{
+        return found->reader.has_header &&
+               journal_identity_equal(&found->reader.header.identity, &r->facts.identity);
+}
+
+/* `by_place`: this is where a journal of ours would be made, so we have to deal with
+ * whatever is there. */
+static int look_at(struct recovery *r, const char *path, bool by_place)
 {
         struct recovery_item *item = &r->items[r->count];
         struct journal_found *found;
@@ -160,7 +170,7 @@ static int look_at(struct recovery *r, const char *path, bool others)
         error = journal_found_open(path, &r->facts, r->dry_run, &found);
         if (error)
                 return error == -ENOENT || error == -ENOTDIR ? 0 : error;
-        if (found->state != JOURNAL_GONE && (others || found->state != JOURNAL_OTHERS)) {
+        if (found->state != JOURNAL_GONE && (by_place || is_ours(r, found))) {
                 item->path = strdup(path);
                 if (item->path) {
                         describe(item, found);

@@ -146,7 +146,9 @@ class Recovery(CheckCase):
         self.edit("--add", self.image, "n")
         shutil.copyfile(self.original, self.image)
         self.kill(sync=interrupt.SWITCH)
-        self.refuses("bitmap already exists", "--add", self.image, "n")
+        new = harness.digest_of(self.image)
+        self.assert_refused(self.instar("--add", self.image, "n"), "bitmap already exists")
+        self.assertEqual(harness.digest_of(self.image), new)
 
     def test_a_refused_edit_recovers_as_well(self):
         self.kill()
@@ -212,6 +214,34 @@ class Conflicts(CheckCase):
             self.assertEqual((refused.code, refused.out), (4, ""), refused)
             self.assertIn("--discard-journal", refused.err)
         images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
+
+    def test_a_complete_edit_is_durable_before_its_journal_goes(self):
+        self.kill(sync=interrupt.SWITCH)
+        log = self.path("trace.log")
+        result = self.run_program("strace", "-E", "ASAN_OPTIONS=detect_leaks=0", "-f", "-o", log,
+                                  "-y", "-e", "trace=pwrite64,fdatasync,unlinkat",
+                                  harness.INSTAR, "check", self.image)
+        self.assertEqual(result.code, 0, result)
+        with open(log, encoding="utf-8", errors="replace") as file:
+            calls = re.findall(r"(pwrite64|fdatasync)\(\d+<[^>]*disk.qcow2>|(unlinkat)\(",
+                               file.read())
+        self.assertEqual([a or b for a, b in calls], ["pwrite64", "fdatasync", "unlinkat"])
+
+    def test_an_index_entry_that_leads_to_anothers_journal_is_no_hindrance(self):
+        self.kill()
+        self.checks(self.image)  # the index's entry stays
+        moved = self.path("moved.qcow2")
+        os.rename(self.image, moved)
+        shutil.copyfile(self.original, self.image)
+        self.kill()
+        with self.unchanged(self.image, self.journal):
+            self.assertEqual(self.states(moved), [])
+            self.succeeds_beside(moved)
+        self.checks(self.image)
+
+    def succeeds_beside(self, image):
+        result = self.instar("--add", image, "m")
+        self.assertEqual((result.code, result.out, result.err), (0, "", ""))
 
     def test_time_alone_gives_another_writer_away(self):
         self.kill()
