@@ -5,6 +5,7 @@ import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import compress
 
 from lib.qcow2 import INCOMPAT_EXTENDED_L2, Malformed
 
@@ -60,9 +61,8 @@ def l2_entries(image, l1_entry):
             if raw[i] or raw[i + 1]:
                 yield i // 2, raw[i], raw[i + 1]
         return
-    for i, entry in enumerate(raw):
-        if entry:
-            yield i, entry, None
+    for i in compress(range(len(raw)), raw):
+        yield i, raw[i], None
 
 
 def l2_entries_per_table(image):
