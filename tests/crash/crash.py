@@ -132,9 +132,12 @@ def main():
     sums, failures = run_all(chosen, settings, options)
     if not failures:
         os.rmdir(settings.failures)
-    print(f"seed {options.seed}, {len(chosen)} cases, {sums['images']} distinct images;",
-          "judged:", ", ".join(f"{j} {sums[j]}" for j in JUDGEMENTS))
-    print(f"crash states: {sums['states']} distinct, {len(failures)} failures")
+    print(f"seed {options.seed}, {len(chosen)} cases, {sums['images']} distinct images looked at")
+    print("judged:", ", ".join(f"{j} {sums[j]}" for j in JUDGEMENTS))
+    print("what check did:", ", ".join(f"{k[1:-1]} {n}" for k, n in sorted(sums.items())
+                                       if k.startswith("(")))
+    states = sums["states"] + sums["recovery cut"]
+    print(f"crash states: {states} distinct, {len(failures)} failures")
     return 1 if failures else 0
 
 

@@ -104,11 +104,18 @@ class Judge:
                   if image.refcount(cluster) != finished.refcounts[cluster]]
         for cluster in sorted(_differing(content, finished.content, image.cluster_size)):
             names = finished.owners.get(cluster, ["refcount block"])
-            if names == ["header"] and header_fields(image) == finished.header:
-                continue  # the extensions are among the facts
-            if names != ["refcount block"]:
+            if _matters(names, image, finished):
                 faults.append(f"cluster {cluster} of {names} is not as in the finished image")
         return faults
+
+
+def _matters(names, image, finished):
+    """May a difference in this cluster be one that means something?"""
+    if names == ["header"]:
+        return header_fields(image) != finished.header  # the extensions are among the facts
+    if names == ["bitmap directory"]:
+        return directory(image) != finished.directory
+    return names != ["refcount block"]  # those were compared one by one
 
 
 def _differing(one, other, cluster_size):
@@ -123,6 +130,12 @@ def header_fields(image):
     return image.pread(0, image.header_length)
 
 
+def directory(image):
+    """The bitmap directory; what lies behind it in its cluster was an entry once."""
+    _, size, offset = image.bitmaps_body() or (0, 0, 0)
+    return image.pread(offset, size)
+
+
 class Finished(Reference):
     """A finished image, with who owns which cluster; taken from the disk."""
 
@@ -132,3 +145,4 @@ class Finished(Reference):
             self.owners = {k: sorted(v) for k, v in check.references(image).items() if v}
             self.refcounts = {cluster: image.refcount(cluster) for cluster in self.owners}
             self.header = header_fields(image)
+            self.directory = directory(image)

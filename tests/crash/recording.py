@@ -198,12 +198,12 @@ def _trace(before, image, command, environment, injection):
     return done, follower.operations
 
 
-def record(image, directories, commands, environment, injection=()):
+def record(image, directories, commands, environment, injection=(), before=None):
     """Run the commands, one behind the other; their Recording.
 
     `directories`: where journals may lie.  `injection`: options of strace that make
-    calls fail, so that the program has to roll back."""
-    before = _world(image, directories)
+    calls fail, so that the program has to roll back.  `before`: the world, if it is known."""
+    before = before.copy() if before else _world(image, directories)
     recording = Recording(image, before.copy(), [], before, [], "", 0)
     for command in commands:
         done, operations = _trace(recording.after, image, command, environment, injection)

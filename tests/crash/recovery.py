@@ -1,7 +1,137 @@
 # SPDX-License-Identifier: MIT
-"""Recovery by `instar check`, judged by the disk it leaves (invariant 2)."""
+"""Recovery by the program itself, judged by the disk that it leaves (invariants 2 and 3)."""
+
+import json
+
+from explore import Exploration
+from lib.harness import SLOW_INDEX
+from recording import IMAGE
+from seen import run, see
+
+NEW_NAME = "zz"  # of a bitmap that no case has
+BOUND, SAMPLES = 5, 12  # of the states in which a recovery is cut off
 
 
 class Recovery:
     def __init__(self, session):
         self.session = session
+        self.scene = session.scene
+        self.judge = session.judge
+
+    def instar(self, *arguments):
+        return run(*self.scene.command(*arguments), environment=self.scene.environment)
+
+    def check(self, *options):
+        """Run `instar check`: (exit code, states of the journals, all that it said)."""
+        code, out, err = self.instar("check", "--output", "json", *options, self.scene.image)
+        try:
+            journals = json.loads(out)["journals"]
+        except ValueError:
+            return code, [], f"exit {code}: {out} {err}"
+        told = [f"{j['state']} {j.get('reason', '')}" for j in journals]
+        return code, [j["state"] for j in journals], f"exit {code}: {told} {err}"
+
+    # ---- what must be there afterwards ----
+
+    def faults_of_disk(self, complete, transaction, old):
+        """The image is the old one to the byte, or the complete new one; no journal is left."""
+        content = self.scene.disk.look()
+        faults = [f"left behind: {path}" for path in self.scene.journals()]
+        if complete:
+            faults += self.judge.complete(content, self.session.finished[transaction.begin])
+        elif content.key() != old.key():
+            sectors = sorted(i for i in content.delta.keys() | old.delta.keys()
+                             if content.sector(i) != old.sector(i))
+            faults.append(f"not the old image to the byte: size {content.size} instead of"
+                          f" {old.size}, sectors {sectors[:20]}")
+        return faults
+
+    def recovery(self, state):
+        self.session.put(state)
+        code, states, said = self.check()
+        self.session.count(f"({'+'.join(states) or 'no journal'})")
+        faults = [said] if code else []
+        faults += self.faults_of_disk(state.complete, state.transaction, state.old)
+        return faults + [said] if faults and not code else faults
+
+    def dry_run(self, state):
+        """`check -n` says that it would work, and changes nothing."""
+        self.session.put(state)
+        code, _, said = self.check("-n")
+        faults = [said] if code else []
+        if self.scene.disk.look().key() != state.world.contents[IMAGE].key():
+            faults.append("check -n changed the image")
+        if self.scene.journals() != sorted(state.world.names):
+            faults.append("check -n changed the journals")
+        return faults
+
+    def edit(self, state):
+        """`instar bitmap` recovers without a word, and goes on."""
+        self.session.put(state)
+        code, out, err = self.instar("bitmap", "--add", self.scene.image, NEW_NAME)
+        err = SLOW_INDEX.sub("", err)
+        faults = [f"exit {code}: {out} {err}"] if code or out or err else []
+        self.scene.disk.look()
+        seen = see(self.scene.image, {*self.session.case.named, NEW_NAME})
+        before = (self.session.finished[state.transaction.begin] if state.complete
+                  else self.session.begun[state.transaction.begin if state.transaction else None])
+        if [b[:2] for b in seen.bitmaps if b[0] != NEW_NAME.encode()] != \
+                [b[:2] for b in before.seen.bitmaps]:
+            faults.append(f"the list is {[b[0] for b in seen.bitmaps]}")
+        if seen.facts != before.seen.facts:
+            faults.append(f"facts became {seen.facts!r}")
+        return faults + seen.faults + [f"left behind: {path}" for path in self.scene.journals()]
+
+    # ---- recovery cut off ----
+
+    def again(self, state):
+        """Record the recovery, cut it off at every point, recover again: the same end.
+
+        What a killed process leaves is not durable either: it may be lost together with
+        what its recovery did.  What a power loss leaves is."""
+        self.session.put(state)
+        found = self.scene.in_boot(state.world, state.boot)
+        recording = self.scene.record_recovery(found)
+        if recording.codes != [0]:
+            return [recording.output]
+        if not recording.operations:
+            return []
+        first = self._operations_before(state)
+        before = self.session.exploration.points[0].world if first else found
+        exploration = Exploration(before, first + recording.operations)
+        wrote = next((i for i, o in enumerate(exploration.operations)
+                      if i >= len(first) and o.file == IMAGE), len(exploration.operations))
+        faults = []
+        for point, subset in [*exploration.prefixes(),
+                              *exploration.subsets(BOUND, SAMPLES, self.session.rng)]:
+            if point > len(first):
+                mtime = recording.mtime_ns if point > wrote else None
+                wrong = self._cut_off(state, exploration, point, subset, mtime, bool(first))
+                faults += [f"recovery cut at {point - len(first)}:{subset:x}: {fault}"
+                           for fault in wrong]
+        return faults
+
+    def _operations_before(self, state):
+        """Those of a killed process, none of a power loss."""
+        whole = (1 << len(self.session.exploration.points[state.point].pending)) - 1
+        if state.subset != whole or state.boot != "same":
+            return []
+        return self.session.exploration.operations[:state.point]
+
+    def _cut_off(self, state, exploration, point, subset, mtime, carried):
+        world = exploration.points[point].build(subset)
+        if not self.session.is_new(world, state.index):
+            return []
+        self.session.count("recovery cut")
+        boot = self.session.rng.choice(("same", "earlier"))
+        self.scene.put(world, state.index, boot, mtime)
+        faults = [f"bare: {f}" for f in self.judge.bare(world.contents[IMAGE])]
+        code, _, said = self.check()
+        complete, old = state.complete, state.old
+        if carried and state.transaction:
+            mask = exploration.points[point].applied(subset)
+            complete = complete and self.session.is_complete(exploration, world, mask,
+                                                             state.transaction)
+            old = exploration.image_before(mask, state.transaction.begin)
+        faults += self.faults_of_disk(complete, state.transaction, old)
+        return faults + [said] if code or faults else []

@@ -117,22 +117,39 @@ class Scene:
         self.mtime_ns = recording.mtime_ns
         return recording
 
-    def put(self, world, index="after", boot="same"):
-        """Make the files those of a world."""
+    def record_recovery(self, world):
+        """Record `instar check` in a world that has been put; the index stays as it is."""
+        recording = record(self.image, self.journal_directories,
+                           [self.command("check", self.image)], self.environment, before=world)
+        self.disk.look()
+        return recording
+
+    @staticmethod
+    def in_boot(world, boot):
+        """The world as this boot of the system finds it."""
+        if boot == "same":
+            return world
+        world = world.copy()
+        for inode in world.names.values():
+            data = world.contents[inode].to_bytes()
+            world.contents[inode] = Content(journal_file.after_reboot(data))
+        return world
+
+    def put(self, world, index="after", boot="same", mtime_ns=None):
+        """Make the files those of a world; `mtime_ns`: when the image was written last."""
+        world = self.in_boot(world, boot)
         self.disk.put(world.contents[IMAGE])
         for path in journals_in(self.journal_directories):
             os.unlink(path)
         for path, inode in world.names.items():
-            data = world.contents[inode].to_bytes()
-            _write(path, data if boot == "same" else journal_file.after_reboot(data))
+            _write(path, world.contents[inode].to_bytes())
         write_tree(self.index, self.indexes[index])
-        self.set_mtime(boot)
-
-    def set_mtime(self, boot="same"):
-        """Nobody but the recorded program has written."""
-        moment = self.mtime_ns
+        moment = mtime_ns or self.mtime_ns
         if boot == "earlier":
             moment = min(moment, boot_time_ns() - 3600 * 10**9)
+        self.set_mtime(moment)
+
+    def set_mtime(self, moment):
         os.utime(self.image, ns=(time.time_ns(), moment))
 
     def journals(self):

@@ -23,10 +23,10 @@ class Seen:
     faults: list = field(default_factory=list)  # corruptions, and what could not be opened
 
 
-def run(*command):
+def run(*command, environment=None):
     """(exit code, stdout, stderr)"""
     done = subprocess.run([os.fspath(c) for c in command], stdin=subprocess.DEVNULL,
-                          capture_output=True, check=False)
+                          capture_output=True, env=environment, check=False)
     return (done.returncode, done.stdout.decode(errors="backslashreplace"),
             done.stderr.decode(errors="backslashreplace"))
 

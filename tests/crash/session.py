@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from content import SECTOR
 from explore import Exploration
+from foreign import Foreign
 from judge import Finished, Judge
 from lib import images
 from recovery import Recovery
@@ -99,6 +100,7 @@ class Session:
         if self.case.rolls_back:
             self._record_rollback()
         self.recovery = Recovery(self)
+        self.foreign = Foreign(self)
 
     def _record(self, injection=()):
         recording = self.scene.record(
@@ -122,13 +124,14 @@ class Session:
         self.scene.put(self.exploration.points[0].build(0), "before")
         self.exploration = self._record(self.case.injection)
         self.finished = dict(zip((t.begin for t in self.transactions), finished))
+        self.begun = {None: self.begun[None], **dict.fromkeys(self.finished, self.begun[None])}
 
     def _fill_index(self):
         """An edit of another image: its entry is in the index before the command."""
         other = os.path.join(self.directory, "other.qcow2")
         images.create(other, "1M")
-        code, _, err = run("env", f"INSTAR_STATE_DIR={self.scene.state}",
-                           *self.scene.command("bitmap", "--add", other, "x"))
+        code, _, err = run(*self.scene.command("bitmap", "--add", other, "x"),
+                           environment=self.scene.environment)
         if code:
             raise AssertionError(err)
 
@@ -144,6 +147,8 @@ class Session:
         """What states are compared with: the image before, and after each transaction."""
         old = self._reference(0)
         self.finished = {t.begin: self._reference(t.end) for t in self.transactions}
+        before = [old, *self.finished.values()]
+        self.begun = {None: old, **dict(zip(self.finished, before))}
         self.judge = Judge(self.scene, self.case.named, old, self.finished.values())
 
     # ---- states ----
@@ -156,15 +161,15 @@ class Session:
         world = exploration.points[point].build(subset)
         old = exploration.image_before(mask, transaction.begin if transaction else 0)
         return State(point, subset, index, boot, world, transaction,
-                     self._is_complete(world, mask, transaction), old)
+                     self.is_complete(exploration, world, mask, transaction), old)
 
-    def _is_complete(self, world, mask, transaction):
+    def is_complete(self, exploration, world, mask, transaction):
         """Is the switch in the image?"""
         if transaction is None:
             return False
         if self.case.rolls_back:
             return world.contents[IMAGE].sector(self.switch_sector) == self.switch_content
-        return self.exploration.has(mask, transaction.switch)
+        return exploration.has(mask, transaction.switch)
 
     def _choices(self):
         """(point, subset, index variant), in the order in which they are judged."""
@@ -212,12 +217,12 @@ class Session:
 
     # ---- judging ----
 
-    def wants(self, judgement):
+    def wants(self, judgement, always=False):
         """By the dice, one state in so many; always, where one state is asked for."""
         if judgement not in self.settings.judgements:
             return False
         share = self.settings.shares.get(judgement, 1)
-        return self.rng.randrange(share) == 0 or self.settings.state is not None
+        return self.rng.randrange(share) == 0 or always or self.settings.state is not None
 
     def count(self, what, number=1):
         self.tally.counts[what] += number
@@ -233,24 +238,32 @@ class Session:
         kept = os.path.join(self.settings.failures,
                             f"{self.case.key}-{len(self.tally.failures)}-{judgement}")
         shutil.copytree(self.directory, os.path.join(kept, "as-found"), symlinks=True)
-        self.scene.put(state.world, state.index, state.boot)
+        self.put(state)
         shutil.copytree(self.directory, os.path.join(kept, "state"), symlinks=True)
         with open(os.path.join(kept, "faults"), "w", encoding="utf-8") as file:
             print(state.label, judgement, *faults, sep="\n", file=file)
         return kept
 
+    def put(self, state):
+        self.scene.put(state.world, state.index, state.boot)
+
+    def bare(self, state):
+        self.put(state)
+        return self.judge.bare(state.world.contents[IMAGE])
+
+    def is_just_committed(self, state):
+        """Killed between the switch and its sync: what recovery finds is not durable yet."""
+        return (state.complete and state.boot == "same"
+                and state.point == (state.transaction.switch or -1) + 1)
+
     def judge_state(self, state):
-        content = state.world.contents[IMAGE]
-        if self.wants("bare"):
-            self.scene.put(state.world, state.index, state.boot)
-            self.count("bare")
-            faults = self.judge.bare(content)
-            if faults:
-                self.fault(state, "bare", faults)
-        for judgement in ("recovery", "dry-run", "edit", "foreign", "again"):
-            if self.wants(judgement):
+        judges = {"bare": self.bare, "recovery": self.recovery.recovery,
+                  "dry-run": self.recovery.dry_run, "edit": self.recovery.edit,
+                  "foreign": self.foreign.foreign, "again": self.recovery.again}
+        for judgement, judge in judges.items():
+            if self.wants(judgement, judgement == "again" and self.is_just_committed(state)):
                 self.count(judgement)
-                faults = getattr(self.recovery, judgement.replace("-", "_"))(state)
+                faults = judge(state)
                 if faults:
                     self.fault(state, judgement, faults)
 

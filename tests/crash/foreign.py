@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Another program writes between the crash and the recovery: theirs is the truth
+(invariant 7)."""
+
+import os
+
+from lib import images, walk
+from lib.qcow2 import Image
+from recording import IMAGE
+from seen import check_faults, facts, run, valid_bitmaps
+
+PATTERN = 0x5A
+LENGTH = 128 << 10
+WRITERS = ("write", "leaks", "open")
+CONFLICT = 4
+
+
+class Foreign:
+    def __init__(self, session):
+        self.session = session
+        self.scene = session.scene
+
+    def _write(self):
+        """128 KiB of guest data; how to read them again."""
+        with Image(self.scene.image) as image:
+            places = (image.virtual_size - LENGTH) // (64 << 10) + 1
+        offset = self.session.rng.randrange(places) * (64 << 10)
+        images.write(self.scene.image, f"write -P {PATTERN} {offset} {LENGTH}")
+        return f"read -P {PATTERN} {offset} {LENGTH}"
+
+    def _leaks(self):
+        code, _, err = run("qemu-img", "check", "-q", "-r", "leaks",
+                           *images.check_options(self.scene.image))
+        if code:
+            raise AssertionError(f"qemu-img check -r leaks: exit {code}: {err}")
+
+    def _open(self):
+        images.write(self.scene.image, "flush")
+
+    def _look(self):
+        """All that recovery must leave as the other program has left it."""
+        with Image(self.scene.image) as image:
+            return facts(self.scene.image), walk.guest_fingerprint(image), valid_bitmaps(image)
+
+    def foreign(self, state):
+        writer = self.session.rng.choice(WRITERS)
+        soon = self.session.rng.random() < 0.5
+        self.session.put(state)
+        try:
+            read = getattr(self, "_" + writer)()
+        except AssertionError as fault:
+            return [f"{writer}: {fault}"]
+        if soon:  # at once, so that the time of writing tells nothing
+            mtime = os.stat(self.scene.image).st_mtime_ns
+            self.scene.set_mtime(min(mtime, self.scene.mtime_ns + 10**9))
+        label = f"{writer}{', at once' if soon else ''}"
+        faults = self._recover(state, read)
+        self.scene.disk.look()
+        return [f"{label}: {fault}" for fault in faults]
+
+    def _recover(self, state, read):
+        before, content = self._look(), self.scene.disk.look()
+        code, states, said = self.session.recovery.check()
+        self.session.count(f"(foreign: {'+'.join(states) or 'no journal'})")
+        faults = [] if code in (0, CONFLICT) else [said]
+        changed = self.scene.disk.look().key() != content.key()
+        if code == CONFLICT and (changed or self.scene.journals() != sorted(state.world.names)):
+            faults.append("a conflict, and yet something was changed")
+        faults += self._whole(before, read)
+        if code == CONFLICT:
+            faults += self._discard(content)
+        elif self.scene.journals():
+            faults.append("the journal was left behind")
+        return faults + [said] if faults else []
+
+    def _whole(self, before, read):
+        """Nothing of the guest's or of the bitmaps' is lost."""
+        faults = [f"{what}: {was!r} became {now!r}"[:1000]
+                  for what, was, now in zip(("facts", "guest data", "bitmaps"), before, self._look())
+                  if was != now]
+        if read:
+            code, out, err = run("qemu-io", "-r", "-c", read, images.alone(self.scene.image))
+            if code or "verification failed" in out:
+                faults.append(f"what was written is lost: {out} {err}")
+        return faults + check_faults(self.scene.image)
+
+    def _discard(self, content):
+        """--discard-journal keeps the image as it is."""
+        code, states, said = self.session.recovery.check("--discard-journal")
+        if code or states != ["discarded"] or self.scene.journals() \
+                or self.scene.disk.look().key() != content.key():
+            return [f"--discard-journal: {said}"]
+        return []
