@@ -75,9 +75,9 @@ class Foreign:
 
     def _whole(self, before, read):
         """Nothing of the guest's or of the bitmaps' is lost."""
+        names, after = ("facts", "guest data", "bitmaps"), self._look()
         faults = [f"{what}: {was!r} became {now!r}"[:1000]
-                  for what, was, now in zip(("facts", "guest data", "bitmaps"), before, self._look())
-                  if was != now]
+                  for what, was, now in zip(names, before, after) if was != now]
         if read:
             code, out, err = run("qemu-io", "-r", "-c", read, images.alone(self.scene.image))
             if code or "verification failed" in out:
