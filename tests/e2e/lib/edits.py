@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""An edit that may be cut short, and the judge of how it ended.
+
+Whatever happens to a run, the image is the old one to the byte or the complete new
+one, the exit code says which, and standard error says why; or a hot journal is left,
+and standard error names it.
+"""
+
+import glob
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+
+from lib import check, harness, images, undo_journal
+from lib.qcow2 import Image, Malformed
+
+OLD, NEW, HOT, BROKEN = "old", "new", "hot", "broken"
+
+PROGRAM = "instar bitmap: "
+
+
+def merge_source(path, **options):
+    """Two bitmaps whose union needs a data cluster that neither has."""
+    images.with_bitmaps(path, ("a", "b"), **options)
+    return path
+
+
+def full_refcount_block(path):
+    """The next cluster needs a refcount block of its own."""
+    images.create(path, "64M", cluster=512)
+    images.bitmap(path, "--add", "a")
+    images.fill_to_edge(path, 0)
+    return path
+
+
+def overlay(path):
+    return images.create(path, backing="base.qcow2")
+
+
+def single(path):
+    return images.with_bitmaps(path, ("a",))
+
+
+# name: (how the image is made, action, bitmap, does the file's refcount structure grow)
+EDITS = {
+    "add": (images.with_bitmaps, "--add", "n", False),
+    "first on an overlay": (overlay, "--add", "n", False),
+    "remove": (images.with_bitmaps, "--remove", "b", False),
+    "last remove": (single, "--remove", "a", False),
+    "clear": (images.with_bitmaps, "--clear", "b", False),
+    "disable": (images.with_bitmaps, "--disable", "b", False),
+    "merge": (merge_source, "--merge=a", "b", False),
+    "add with growth": (full_refcount_block, "--add", "n", True),
+}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an image is: OLD, NEW or BROKEN (why), and the clusters it leaks."""
+
+    what: str
+    leaks: tuple = ()
+    why: str = ""
+
+
+class EditCase(harness.Case):
+    """Runs one edit again and again, each time on a fresh copy, and judges every end."""
+
+    def prepare(self, name, *options):
+        """Make the image and find out what it is before and after the undisturbed edit."""
+        self.name = name
+        make, action, target, self.grows = EDITS[name]
+        self.original = make(self.path("original.qcow2"))
+        self.image = self.path("disk.qcow2")
+        self.command = (*options, action, self.image, target)
+        self.renew()
+        self.old_look = self.look()
+        old = harness.digest_of(self.image)
+        result = self.succeeds(*self.command, warns=True)
+        self.assertEqual(result.out, "")
+        self.assert_sound(self.image)
+        self.new_look = self.look()
+        self.assertNotEqual(self.old_look, self.new_look)
+        self.seen = {old: Seen(OLD), harness.digest_of(self.image): Seen(NEW)}
+
+    def renew(self):
+        """The old image again, and nothing of an earlier run; the index stays."""
+        for path in self.journals():
+            os.unlink(path)
+        shutil.copyfile(self.original, self.image)
+
+    def journals(self):
+        return sorted(glob.glob(f"{self.directory}/**/*{harness.JOURNAL_SUFFIX}", recursive=True))
+
+    def look(self):
+        """Everything of the image that anybody may see: guest's data, features, bitmaps."""
+        with Image(self.image) as opened:
+            bitmaps = [(b.name, b.flags, b.granularity, opened.bits(b)) for b in opened.bitmaps()]
+            valid = opened.bitmaps_valid
+        return self.facts(self.image), valid, bitmaps
+
+    # ---- the image ----
+
+    def see(self):
+        """What the image is now; each distinct content is judged once."""
+        digest = harness.digest_of(self.image)
+        if digest not in self.seen:
+            self.seen[digest] = self.judge_image()
+        return self.seen[digest]
+
+    def judge_image(self):
+        """Not the old image's bytes, nor those of an undisturbed edit."""
+        try:
+            look = self.look()
+            with Image(self.image) as opened:
+                report = check.check(opened)
+        except Malformed as fault:
+            return Seen(BROKEN, why=f"malformed: {fault}")
+        if report.corruptions:
+            return Seen(BROKEN, why=str(report.corruptions))
+        done = self.run_program("qemu-img", "check", "-q", *images.check_options(self.image))
+        if done.code != (3 if report.leaks else 0):
+            return Seen(BROKEN, why=str(done))
+        if look == self.new_look:
+            return Seen(NEW, tuple(report.leaks))
+        if self.grows and look == self.old_look and not report.leaks:
+            return Seen(OLD)  # with more room for refcounts
+        return Seen(BROKEN, why="neither the old nor the new image")
+
+    # ---- the run ----
+
+    def judge(self, result, told=True):
+        """The end of a run: OLD, NEW or HOT; anything dishonest fails the test.  `told`:
+        standard error could be written."""
+        self.assertIn(result.code, (0, 1), result)
+        hot = [path for path in self.journals() if undo_journal.state_of(path) == undo_journal.HOT]
+        self.assert_journals_are_usable()
+        if told:
+            self.assert_told(result)
+        for path in hot:
+            self.assertIn(path, result.err if told else path, f"a hot journal not named: {result}")
+        if hot and result.code:
+            return HOT
+        seen = self.see()
+        self.assertNotEqual(seen.what, BROKEN, f"{seen.why}: {result}")
+        if result.code == 0:
+            self.assertEqual(seen.what, NEW, result)
+            if seen.leaks and told:
+                self.assertIn("leaked", result.err)
+        elif seen.what == NEW and told:
+            self.assertRegex(result.err, "the edit (itself )?was done")
+        return seen.what
+
+    def assert_told(self, result):
+        """A failure is one line and at most a hint; behind a success there may be warnings."""
+        lines = result.err.splitlines()
+        self.assertTrue(not lines or result.err.endswith("\n"), result)
+        messages = [line for line in lines if not line.startswith("hint: ")]
+        for line in messages:
+            self.assertTrue(line.startswith(PROGRAM), result)
+        warnings = [line for line in messages if line.startswith(PROGRAM + "warning: ")]
+        self.assertLessEqual(len(lines), 2 * len(messages), result)
+        if result.code == 0:
+            self.assertEqual(messages, warnings, result)
+        else:
+            self.assertEqual((len(messages), len(warnings)), (1, 0), result)
+            self.assertEqual(lines[0], messages[0], result)
+
+    def assert_journals_are_usable(self):
+        """Nothing is left that the next writer would have to refuse."""
+        for path in self.journals():
+            self.assertNotEqual(undo_journal.state_of(path), undo_journal.DAMAGED, path)
+            self.assertTrue(stat.S_ISREG(os.lstat(path).st_mode))
