@@ -106,9 +106,11 @@ class Journal:
 
     @property
     def asked(self):
+        """(command line, path of the image), or None."""
         for kind, _, record in self.records():
             if kind == ASKED:
-                return record[32:32 + struct.unpack_from("<I", record, 24)[0]]
+                text, path = struct.unpack_from("<II", record, 24)
+                return record[32:32 + text], record[32 + text:32 + text + path]
         return None
 
     @property
@@ -129,7 +131,7 @@ def _length(payload, at, kind):
     if kind == ASKED:
         if at + 32 > len(payload):
             return None
-        return 32 + -(-struct.unpack_from("<I", payload, at + 24)[0] // 8) * 8
+        return 32 + -(-sum(struct.unpack_from("<II", payload, at + 24)) // 8) * 8
     if kind == CHANGE:
         if at + 48 > len(payload):
             return None
