@@ -7,6 +7,7 @@ and standard error names it.
 """
 
 import glob
+import hashlib
 import os
 import shutil
 import stat
@@ -96,9 +97,11 @@ class EditCase(harness.Case):
     def look(self):
         """Everything of the image that anybody may see: guest's data, features, bitmaps."""
         with Image(self.image) as opened:
-            bitmaps = [(b.name, b.flags, b.granularity, opened.bits(b)) for b in opened.bitmaps()]
+            bitmaps = [(b.name, b.flags, b.granularity, opened.dirty(b))
+                       for b in opened.bitmaps()]
             valid = opened.bitmaps_valid
-        return self.facts(self.image), valid, bitmaps
+        facts = hashlib.sha256(repr(self.facts(self.image)).encode()).hexdigest()
+        return facts, valid, bitmaps
 
     # ---- the image ----
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""The shipped program, stopped at chosen system calls so that a test can act in between.
+
+SIGSTOP is injected with strace: the process stops when the call has been made, and goes on
+when the test says so.  No clock is involved.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+from lib import harness
+from lib.faults import Injection
+
+DEADLINE = 30
+STOPPED = "--- stopped by SIGSTOP"
+
+
+class StoppedRun:
+    """`for call in StoppedRun(case, command, calls, path): ...`: the body runs while the
+    process is stopped behind `call`, a line of strace's log.  Then `result`."""
+
+    def __init__(self, case, command, calls, path, when="1+"):
+        self.result = None
+        self.log = case.path("stops.log")
+        with suppress(FileNotFoundError):
+            os.unlink(self.log)
+        prefix = Injection(calls, "signal=SIGSTOP", when, (os.path.realpath(path),)).prefix(self.log)
+        self.strace = subprocess.Popen(
+            prefix + [os.fspath(word) for word in command], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=case.environment,
+            cwd=case.directory)
+        case.addCleanup(self._end)
+
+    def lines(self):
+        """strace's log so far."""
+        with suppress(FileNotFoundError), \
+                open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+        return []
+
+    def __iter__(self):
+        seen = 0
+        while (lines := self._next_stop(seen)) is not None:
+            seen += 1
+            stop = [i for i, line in enumerate(lines) if STOPPED in line][seen - 1]
+            yield next(line for line in reversed(lines[:stop]) if not line.startswith("---"))
+            self._signal(signal.SIGCONT)
+        out, err = self.strace.communicate()
+        self.result = harness.Result(self.strace.returncode, out.decode(), err.decode())
+
+    def _next_stop(self, seen):
+        """The log once it shows more than `seen` stops; None at the end of the run."""
+        deadline = time.monotonic() + DEADLINE
+        while self.strace.poll() is None:
+            lines = self.lines()
+            if sum(STOPPED in line for line in lines) > seen:
+                return lines
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no stop and no end: {lines[-3:]}")
+            time.sleep(0.002)
+        return None
+
+    def _signal(self, number):
+        """To the traced process, the only child of strace."""
+        path = f"/proc/{self.strace.pid}/task/{self.strace.pid}/children"
+        with suppress(FileNotFoundError, ProcessLookupError), open(path, encoding="ascii") as file:
+            for pid in file.read().split():
+                os.kill(int(pid), number)
+
+    def _end(self):
+        if self.strace.returncode is None:
+            self._signal(signal.SIGKILL)
+            self.strace.kill()
+            self.strace.communicate()
