@@ -15,9 +15,15 @@
 void scratch_create(struct scratch *scratch)
 {
         /* Not the working directory: another user may have to get there. */
-        char template[] = "/var/tmp/journal-test-XXXXXX";
+        scratch_create_in(scratch, "/var/tmp");
+}
+
+void scratch_create_in(struct scratch *scratch, const char *parent)
+{
+        char template[64];
         char *resolved;
 
+        snprintf(template, sizeof template, "%s/journal-test-XXXXXX", parent);
         resolved = mkdtemp(template);
         assert(resolved);
         resolved = realpath(template, NULL);
@@ -77,13 +83,21 @@ void scratch_place(const struct scratch *scratch, const char *name,
         place->path = strdup(scratch_path(scratch, name));
 }
 
+void scratch_identity(struct journal_identity *identity)
+{
+        memset(identity, 0, sizeof *identity);
+        identity->kind = JOURNAL_IDENTITY_INODE;
+        identity->length = 20;
+        memset(identity->bytes, 0x5a, identity->length);
+}
+
 struct journal *scratch_journal(const struct journal_place *place, const char *asked)
 {
-        struct journal_identity identity = {.kind = JOURNAL_IDENTITY_INODE, .length = 20};
+        struct journal_identity identity;
         struct journal *journal;
         int error;
 
-        memset(identity.bytes, 0x5a, identity.length);
+        scratch_identity(&identity);
         error = journal_prepare(place, &identity, "/images/disk", asked, &journal);
         assert(error == 0);
         (void)error;

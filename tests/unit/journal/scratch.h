@@ -14,6 +14,9 @@ struct scratch {
 
 /* Below the current directory (the build's, not a tmpfs), 0700. */
 void scratch_create(struct scratch *scratch);
+
+/* Below `parent`: a tmpfs, for tests that sync a thousand times. */
+void scratch_create_in(struct scratch *scratch, const char *parent);
 void scratch_remove(struct scratch *scratch);
 
 /* DIRECTORY/name, in one of a few static buffers. */
@@ -26,7 +29,10 @@ int scratch_file(const struct scratch *scratch, const char *name, uint64_t size)
 void scratch_place(const struct scratch *scratch, const char *name,
                    struct journal_place *place);
 
-/* A prepared journal there, with an invented identity. */
+/* The identity of the image that scratch_journal() is about: an invented one. */
+void scratch_identity(struct journal_identity *identity);
+
+/* A prepared journal there. */
 struct journal *scratch_journal(const struct journal_place *place, const char *asked);
 
 /* Open the journal's file for reading and writing. */
