@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "system_calls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int (*system_calls_before)(void *context, const struct system_call_made *made);
+void *system_calls_context;
+
+/* True where the call is to be made; else errno says why not. */
+static int allowed(const struct system_call_made *made)
+{
+        int error =
+            system_calls_before ? system_calls_before(system_calls_context, made) : 0;
+
+        if (error)
+                errno = error;
+        return error == 0;
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
+{
+        struct system_call_made made = {CALL_PWRITE, fd, NULL, bytes, length, offset};
+
+        return allowed(&made) ? syscall(SYS_pwrite64, fd, bytes, length, offset) : -1;
+}
+
+int fdatasync(int fd)
+{
+        struct system_call_made made = {.call = CALL_FDATASYNC, .fd = fd};
+
+        return allowed(&made) ? (int)syscall(SYS_fdatasync, fd) : -1;
+}
+
+int fsync(int fd)
+{
+        struct system_call_made made = {.call = CALL_FSYNC, .fd = fd};
+
+        return allowed(&made) ? (int)syscall(SYS_fsync, fd) : -1;
+}
+
+int unlinkat(int directory_fd, const char *name, int flags)
+{
+        struct system_call_made made = {
+            .call = CALL_UNLINKAT, .fd = directory_fd, .name = name};
+
+        return allowed(&made) ? (int)syscall(SYS_unlinkat, directory_fd, name, flags)
+                              : -1;
+}
+
+int renameat2(int from_fd, const char *from, int to_fd, const char *to,
+              unsigned int flags)
+{
+        struct system_call_made made = {
+            .call = CALL_RENAMEAT2, .fd = from_fd, .name = from};
+
+        return allowed(&made)
+                   ? (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags)
+                   : -1;
+}
