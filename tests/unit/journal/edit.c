@@ -34,7 +34,7 @@ void edit_begin(struct edit *edit, const struct journal_place *place,
 
         memset(edit, 0, sizeof *edit);
         edit->final_size = final_size;
-        edit->seed = seed;
+        edit->seed = ~seed; /* not the numbers that may have filled the image */
         edit->before = *before;
         edit->after = *before;
         edit->after.size = final_size;

@@ -35,14 +35,6 @@ void left_behind_destroy(struct left_behind *left);
 /* A journal in its place. */
 void left_behind_leave(struct left_behind *left, enum left_at at);
 
-/* Change bytes of sector 0 or 1 and give it a checksum that holds. */
-void left_behind_patch(struct left_behind *left, uint64_t sector, size_t at,
-                       const void *bytes, size_t length);
-
-/* The mark that a recovery makes before it writes, of another run of the system. */
-void left_behind_mark(struct left_behind *left, uint64_t time,
-                      const uint8_t boot[JOURNAL_BOOT_ID_SIZE]);
-
 /* What the file is now, for a comparison later on. */
 struct left_behind_look {
         struct stat status;

@@ -49,7 +49,9 @@ static int image_write(void *context, uint64_t offset, const void *buffer, size_
         int error = ask(image, POWER_WRITE);
 
         assert(length && offset + length <= sizeof image->cache.bytes);
-        if (error)
+        if (error) /* half of it */
+                length = error == POWER_GONE ? 0 : length / 1024 * 512;
+        if (length == 0)
                 return error;
         if (offset + length > image->cache.size) {
                 resize(image, offset + length);
@@ -63,7 +65,7 @@ static int image_write(void *context, uint64_t offset, const void *buffer, size_
                 change->number = sector;
                 memcpy(change->content, image->cache.bytes + sector * 512, 512);
         }
-        return 0;
+        return error;
 }
 
 static int image_sync(void *context)

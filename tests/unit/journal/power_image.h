@@ -38,9 +38,9 @@ struct power_image {
         struct power_file cache; /* what programs see */
         struct power_file disk;
 
-        /* Asked before each call: 0, or the negative errno that it fails with, having
-         * done nothing; a sync that fails leaves pages that count as clean, and nothing
-         * on the disk. */
+        /* Asked before each call: 0, or the negative errno that it fails with.  A write
+         * that fails has done half of its work; a sync that fails leaves pages that
+         * count as clean, and nothing on the disk. */
         int (*before)(void *context, enum power_call call);
         void *context;
         bool lengthened; /* a write reached behind the end */

@@ -19,6 +19,7 @@
 #include "in_child.h"
 #include "journal/bytes.h"
 #include "left_behind.h"
+#include "patch.h"
 
 static int set_up(void **state)
 {
@@ -106,7 +107,7 @@ static void a_journal_whose_recovery_was_interrupted_is_hot(void **state)
         struct journal_found *found;
 
         left_behind_leave(left, LEFT_AT_BATCH);
-        left_behind_mark(left, 77, boot);
+        patch_mark(&left->place, 77, boot);
         expect_untouched(left, JOURNAL_HOT);
         found = open_found(left, true);
         assert_true(found->reader.recovering);
@@ -494,7 +495,7 @@ static void a_damaged_journal_is_told_with_its_damage(void **state)
         expect_untouched(left, JOURNAL_OTHERS);
         left->facts.identity.bytes[0] ^= 1;
         flip(left, JOURNAL_RECORDS_OFFSET + 700);
-        left_behind_patch(left, 1, 0, &kind, 1);
+        patch_sector(&left->place, 1, 0, &kind, 1);
         expect_fault(left, JOURNAL_FAULT_ENDING);
         expect_untouched(left, JOURNAL_DAMAGED);
 }
@@ -516,7 +517,7 @@ static void a_newer_format_is_not_damage(void **state)
         uint8_t version = JOURNAL_FORMAT_VERSION + 1;
 
         left_behind_leave(left, LEFT_AT_BATCH);
-        left_behind_patch(left, 0, HEADER_VERSION, &version, 1);
+        patch_sector(&left->place, 0, HEADER_VERSION, &version, 1);
         expect_untouched(left, JOURNAL_NEWER);
 }
 
