@@ -11,7 +11,7 @@
 void interrupted_create(struct interrupted *edit)
 {
         memset(edit, 0, sizeof *edit);
-        scratch_create(&edit->scratch);
+        scratch_create_in(&edit->scratch, "/dev/shm"); /* nothing waits for a disk */
         scratch_place(&edit->scratch, "disk.instar-journal", &edit->place);
         power_image_fill(&edit->image, INTERRUPTED_OLD_SIZE, 3);
         memset(edit->image.cache.bytes + 512 * 6, 0, 512 * 2);

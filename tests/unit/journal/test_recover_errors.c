@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Errors in the middle of a recovery, of the image or of the journal: it says so, the
+ * journal stays hot, and a later one gives the old file (invariant 3).
+ */
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "interrupted.h"
+#include "system_calls.h"
+
+/* One row of calls, of the image and of the system, of which one fails, or all from it
+ * on. */
+struct failing {
+        unsigned int calls;
+        unsigned int at; /* counted from 1; 0: none */
+        bool for_ever;
+        int error;
+        bool unlinked;
+        size_t length;
+        char log[4096];
+};
+
+static void note(struct failing *failing, char what)
+{
+        if (failing->length + 1 < sizeof failing->log)
+                failing->log[failing->length++] = what;
+        failing->log[failing->length] = '\0';
+}
+
+static int next_call(struct failing *failing, char what)
+{
+        failing->calls++;
+        if (failing->at == 0 || failing->calls < failing->at ||
+            (failing->calls > failing->at && !failing->for_ever)) {
+                note(failing, what);
+                return 0;
+        }
+        return failing->error;
+}
+
+static int before_image_call(void *context, enum power_call call)
+{
+        return -next_call(context, "rWSTs"[call]);
+}
+
+static int before_system_call(void *context, const struct system_call_made *made)
+{
+        struct failing *failing = context;
+        const uint8_t *bytes = made->bytes;
+        int error;
+
+        if (made->call == CALL_PWRITE)
+                return next_call(failing, (char)('0' + bytes[ENDING_KIND]));
+        error = next_call(failing, "?dfux"[made->call]);
+        failing->unlinked |= !error && made->call == CALL_UNLINKAT;
+        return error;
+}
+
+static int set_up(void **state)
+{
+        struct interrupted *edit = malloc(sizeof *edit);
+
+        interrupted_create(edit);
+        *state = edit;
+        return 0;
+}
+
+static int tear_down(void **state)
+{
+        system_calls_before = NULL;
+        interrupted_destroy(*state);
+        free(*state);
+        return 0;
+}
+
+static int undo(struct interrupted *edit, struct journal_found *found,
+                struct failing *failing)
+{
+        struct image_io io = power_image_io(&edit->image);
+        int error;
+
+        edit->image.before = before_image_call;
+        edit->image.context = failing;
+        system_calls_before = before_system_call;
+        system_calls_context = failing;
+        error = journal_found_undo(found, &io);
+        system_calls_before = NULL;
+        edit->image.before = NULL;
+        return error;
+}
+
+/* As the edit left it: image and journal. */
+static void restore(struct interrupted *edit, uint32_t applied)
+{
+        const struct edit_journal *journal = &edit->edit.journals[edit->edit.batches];
+        FILE *file = fopen(edit->place.path, "we");
+
+        assert_int_equal(fwrite(journal->bytes, 1, journal->size, file), journal->size);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(chmod(edit->place.path, 0600), 0);
+        edit->image.cache = edit->edit.before;
+        edit->image.disk = edit->edit.before;
+        edit->image.pending_count = 0;
+        interrupted_apply(edit, applied);
+}
+
+/* The order that makes it safe: the mark, durable, before the first write; a sync
+ * between two steps; the end, durable, after the last of them; the unlinking last. */
+static void recovery_marks_undoes_ends_and_unlinks_in_this_order(void **state)
+{
+        struct interrupted *edit = *state;
+        struct failing none = {0};
+        struct journal_found *found;
+        char changes[64] = "";
+        size_t length = 0;
+
+        interrupted_apply(edit, 2);
+        found = interrupted_open(edit);
+        assert_int_equal(undo(edit, found, &none), 0);
+        journal_found_close(found);
+        for (const char *c = none.log; *c; c++)
+                if (*c != 'r' && *c != 's')
+                        changes[length++] = *c;
+        /* Step 3 looks old and is written; then 9, 4 and 6 of step 2, then 3 of step 1.
+         */
+        assert_string_equal(changes, "3dS"
+                                     "WS"
+                                     "WWWS"
+                                     "WS"
+                                     "TS"
+                                     "2duf");
+}
+
+/* A later process: the journal is hot, or only its end was not reported. */
+static void recover_later(struct interrupted *edit)
+{
+        struct journal_found *found;
+
+        assert_int_equal(
+            journal_found_open(edit->place.path, &edit->facts, false, &found), 0);
+        if (found->state == JOURNAL_ENDED) {
+                assert_int_equal(found->reader.ending, JOURNAL_ABORTED);
+                assert_true(power_files_equal(&edit->image.disk, &edit->edit.before));
+                assert_int_equal(journal_found_remove(found), 0);
+        }
+        journal_found_close(found);
+        if (access(edit->place.path, F_OK) == 0)
+                interrupted_expect_recovery(edit);
+}
+
+static void fail_at(struct interrupted *edit, struct failing *failing, bool same_process)
+{
+        struct failing none = {0};
+        struct journal_found *found = interrupted_open(edit);
+        int error = undo(edit, found, failing);
+
+        if (failing->unlinked || !error) {
+                /* Only the unlinking failed: its end is written down. */
+                assert_int_equal(error, 0);
+        } else {
+                assert_int_equal(error, -failing->error);
+                if (same_process)
+                        assert_int_equal(undo(edit, found, &none), 0);
+        }
+        journal_found_close(found);
+        if (error && !same_process)
+                recover_later(edit);
+        assert_true(power_files_equal(&edit->image.disk, &edit->edit.before));
+}
+
+static void fail_everywhere(struct interrupted *edit, bool for_ever, bool same_process,
+                            int error)
+{
+        struct failing failing;
+        unsigned int at = 0;
+
+        do {
+                failing =
+                    (struct failing){.at = ++at, .for_ever = for_ever, .error = error};
+                restore(edit, at % INTERRUPTED_SWITCH);
+                fail_at(edit, &failing, same_process);
+        } while (failing.calls >= at);
+        assert_true(at > 20);
+}
+
+static void any_call_that_fails_once_is_made_good(void **state)
+{
+        fail_everywhere(*state, false, false, EIO);
+        fail_everywhere(*state, false, false, ENOSPC);
+        fail_everywhere(*state, false, true, EIO); /* the same process tries again */
+}
+
+static void any_call_that_goes_on_failing_is_made_good_when_it_ends(void **state)
+{
+        fail_everywhere(*state, true, false, EIO);
+        fail_everywhere(*state, true, false, ENOSPC);
+        fail_everywhere(*state, true, true, EIO);
+}
+
+static void fail_twice(struct interrupted *edit, struct failing *first,
+                       struct failing *second)
+{
+        struct failing *failing[] = {first, second};
+        int error = -1;
+
+        restore(edit, 2);
+        for (size_t i = 0; i < 2 && error; i++) {
+                struct journal_found *found;
+
+                assert_int_equal(
+                    journal_found_open(edit->place.path, &edit->facts, false, &found), 0);
+                if (found->state == JOURNAL_HOT)
+                        error = undo(edit, found, failing[i]);
+                journal_found_close(found);
+        }
+        if (error)
+                recover_later(edit);
+        assert_true(power_files_equal(&edit->image.disk, &edit->edit.before));
+}
+
+static void two_failed_recoveries_are_made_good_by_the_third(void **state)
+{
+        struct failing first = {0};
+        unsigned int pairs = 0;
+
+        do {
+                struct failing second = {0};
+                unsigned int at = first.at + 1;
+
+                do {
+                        first = (struct failing){.at = at, .error = EIO};
+                        second = (struct failing){.at = second.at + 1, .error = EIO};
+                        fail_twice(*state, &first, &second);
+                        pairs++;
+                } while (second.calls >= second.at);
+        } while (first.calls >= first.at);
+        assert_true(pairs > 400);
+}
+
+/* Without its mark recovery would be taken for another writer when it is resumed. */
+static void nothing_is_written_where_the_mark_is_not_durable(void **state)
+{
+        struct interrupted *edit = *state;
+
+        for (unsigned int at = 1; at <= 2; at++) {
+                struct failing failing = {.at = at, .for_ever = true, .error = ENOSPC};
+                struct journal_found *found;
+                struct power_file before;
+
+                restore(edit, 2);
+                before = edit->image.cache;
+                found = interrupted_open(edit);
+                assert_int_equal(undo(edit, found, &failing), -ENOSPC);
+                journal_found_close(found);
+                assert_int_equal(failing.calls, at);
+                assert_true(power_files_equal(&edit->image.cache, &before));
+                assert_int_equal(edit->image.pending_count, 0);
+                interrupted_expect_recovery(edit);
+        }
+}
+
+/* An error while judging is no verdict. */
+static void an_image_that_cannot_be_read_is_not_judged(void **state)
+{
+        struct interrupted *edit = *state;
+        struct image_io io = power_image_io(&edit->image);
+        struct journal_found *found;
+        struct failing failing = {0};
+        enum journal_verdict verdict;
+
+        interrupted_apply(edit, 2);
+        found = interrupted_open(edit);
+        edit->image.before = before_image_call;
+        edit->image.context = &failing;
+        do {
+                failing = (struct failing){.at = failing.at + 1, .error = EIO};
+                if (journal_found_judge(found, &edit->facts, &io, &verdict) == 0)
+                        break;
+                assert_int_equal(failing.calls, failing.at);
+        } while (failing.at < 100);
+        assert_int_equal(failing.calls, failing.at - 1);
+        assert_true(failing.calls >= 8);
+        edit->image.before = NULL;
+        journal_found_close(found);
+        interrupted_expect_recovery(edit);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        const struct CMUnitTest tests[] = {
+            TEST(recovery_marks_undoes_ends_and_unlinks_in_this_order),
+            TEST(any_call_that_fails_once_is_made_good),
+            TEST(any_call_that_goes_on_failing_is_made_good_when_it_ends),
+            TEST(two_failed_recoveries_are_made_good_by_the_third),
+            TEST(nothing_is_written_where_the_mark_is_not_durable),
+            TEST(an_image_that_cannot_be_read_is_not_judged),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
