@@ -200,7 +200,11 @@ int index_db_each(struct index_db *database,
         mdb_txn_abort(txn);
         if (stop)
                 return stop;
-        return code == MDB_NOTFOUND ? 0 : to_errno(code);
+        if (code == MDB_NOTFOUND)
+                return 0;
+        if (code < 0) /* a page that LMDB does not believe */
+                index_db_set_aside(database);
+        return to_errno(code);
 }
 
 /* ---- what is over ------------------------------------------------------------ */
