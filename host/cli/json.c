@@ -9,21 +9,42 @@
 #include "host/cli/text.h"
 #include "host/cli/timestamp.h"
 
-json_t *json_escaped(const char *string)
+/* With room for the escapes; NULL without memory. */
+static struct text *new_text(void)
 {
-        struct text *text;
-        json_t *value;
+        struct text *text = malloc(sizeof *text);
 
-        if (!string)
-                return NULL;
-        text = malloc(sizeof *text);
-        if (!text)
-                return NULL;
-        text_start(text);
-        text_escaped(text, string);
-        value = json_stringn(text->bytes, text->length);
+        if (text)
+                text_start(text);
+        return text;
+}
+
+static json_t *string_of(struct text *text)
+{
+        json_t *value = json_stringn(text->bytes, text->length);
+
         free(text);
         return value;
+}
+
+json_t *json_escaped(const char *string)
+{
+        struct text *text = string ? new_text() : NULL;
+
+        if (!text)
+                return NULL;
+        text_escaped(text, string);
+        return string_of(text);
+}
+
+json_t *json_escaped_bytes(const void *bytes, size_t length)
+{
+        struct text *text = new_text();
+
+        if (!text)
+                return NULL;
+        text_escaped_bytes(text, bytes, length);
+        return string_of(text);
 }
 
 json_t *json_time(uint64_t nanoseconds)

@@ -4,11 +4,15 @@
 #define INSTAR_HOST_CLI_JSON_H
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A string in which what is not plain UTF-8 text is escaped as text_escaped() does it;
  * NULL without memory, or for NULL. */
 json_t *json_escaped(const char *string);
+
+/* The same for any bytes, a NUL too; at most 16 KiB. */
+json_t *json_escaped_bytes(const void *bytes, size_t length);
 
 /* "2026-11-25T18:23:31Z" of nanoseconds since the epoch; NULL for 0. */
 json_t *json_time(uint64_t nanoseconds);

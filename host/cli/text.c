@@ -56,14 +56,17 @@ static size_t sequence_length(unsigned char lead)
         return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
 }
 
-/* Decode one character; 0 if the bytes are no valid UTF-8 (a NUL is no character). */
-static size_t decode(const unsigned char *bytes, uint32_t *character)
+/* Decode one character of `left` bytes, which are at least one; 0 if they begin with no
+ * valid UTF-8. */
+static size_t decode(const unsigned char *bytes, size_t left, uint32_t *character)
 {
         static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
         static const unsigned char lead_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
         size_t length = sequence_length(bytes[0]);
 
         *character = bytes[0] & lead_bits[length];
+        if (length > left)
+                return 0;
         for (size_t i = 1; i < length; i++) {
                 if ((bytes[i] & 0xc0) != 0x80)
                         return 0;
@@ -95,23 +98,40 @@ static void append_escapes(struct text *text, const unsigned char *bytes, size_t
         }
 }
 
+/* Append one character of `left` bytes; how many bytes it took. */
+static size_t append_character(struct text *text, const char *at, size_t left)
+{
+        const unsigned char *bytes = (const unsigned char *)at;
+        uint32_t character;
+        size_t length = decode(bytes, left, &character);
+
+        if (length == 0 || must_be_escaped(character))
+                append_escapes(text, bytes, length ? length : 1);
+        else
+                text_bytes(text, at, length);
+        return length ? length : 1;
+}
+
 void text_escaped(struct text *text, const char *string)
 {
-        const unsigned char *bytes = (const unsigned char *)string;
+        size_t length = strlen(string);
         size_t at = 0;
 
-        while (bytes[at] && at < TEXT_ARGUMENT_MAX) {
-                uint32_t character;
-                size_t length = decode(bytes + at, &character);
-
-                if (length == 0 || must_be_escaped(character))
-                        append_escapes(text, bytes + at, length ? length : 1);
-                else
-                        text_bytes(text, string + at, length);
-                at += length ? length : 1;
-        }
-        if (bytes[at])
+        while (at < length && at < TEXT_ARGUMENT_MAX)
+                at += append_character(text, string + at, length - at);
+        if (at < length)
                 text_string(text, "...");
+}
+
+void text_escaped_bytes(struct text *text, const void *bytes, size_t length)
+{
+        const char *at = bytes;
+
+        while (length) {
+                size_t part = append_character(text, at, length);
+                at += part;
+                length -= part;
+        }
 }
 
 int text_write(const struct text *text, int fd)

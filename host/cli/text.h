@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Enough for every message: three paths of TEXT_ARGUMENT_MAX bytes, all escaped. */
-#define TEXT_MAX (56u << 10)
+/* Enough for every message, three paths of TEXT_ARGUMENT_MAX bytes, and for what a
+ * journal says was asked, 16 KiB; all escaped, four bytes for one. */
+#define TEXT_MAX (72u << 10)
 
 /* Of an argument, at most so many bytes are shown, then "...". */
 #define TEXT_ARGUMENT_MAX 4096u
@@ -40,6 +41,9 @@ void text_hex(struct text *text, uint64_t number);
  * invisible or direction-changing characters of Unicode become \xNN.
  */
 void text_escaped(struct text *text, const char *string);
+
+/* The same for any bytes, a NUL too, and without a limit of their number. */
+void text_escaped_bytes(struct text *text, const void *bytes, size_t length);
 
 /* Write all of it to a descriptor.  0 or an errno. */
 int text_write(const struct text *text, int fd);

@@ -86,6 +86,18 @@ static void a_long_argument_is_cut_and_says_so(void **state)
         assert_memory_equal(text.bytes + 4 * TEXT_ARGUMENT_MAX, "...", 3);
 }
 
+static void bytes_are_shown_to_the_last_a_nul_too(void **state)
+{
+        static const char bytes[] = "a\0\xc3\xa9\n\xe2\x82\xac";
+
+        (void)state;
+        text_start(&text);
+        text_escaped_bytes(&text, bytes, sizeof bytes - 1);
+        text_escaped_bytes(&text, bytes + 4, 2); /* what follows is not looked at */
+        text_bytes(&text, "", 1);
+        assert_string_equal(text.bytes, "a\\x00\xc3\xa9\\x0a\xe2\x82\xac\\x0a\\xe2");
+}
+
 static void what_does_not_fit_is_left_out(void **state)
 {
         static char much[TEXT_MAX];
@@ -138,6 +150,7 @@ int main(void)
             cmocka_unit_test(invalid_utf8_is_escaped_byte_by_byte),
             cmocka_unit_test(invisible_and_direction_changing_characters_are_escaped),
             cmocka_unit_test(a_long_argument_is_cut_and_says_so),
+            cmocka_unit_test(bytes_are_shown_to_the_last_a_nul_too),
             cmocka_unit_test(what_does_not_fit_is_left_out),
             cmocka_unit_test(numbers_of_64_bits_are_whole),
             cmocka_unit_test(a_full_disk_is_reported),
