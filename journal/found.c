@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "journal/hex.h"
+#include "journal/tally.h"
 
 int journal_image_describe(int image_fd, struct journal_image *image)
 {
@@ -142,30 +143,24 @@ static int copy_text(const uint8_t *text, uint32_t length, char **copy)
         return *copy ? 0 : -ENOMEM;
 }
 
-/* The runs of sectors that all closed batches change, in the order of the records:
- * neighbours count as one. */
 static int count_changes(struct journal_found *found)
 {
         struct journal_reader *reader = &found->reader;
+        struct journal_tally tally = {0};
         struct journal_record record;
-        uint64_t end = 0;
         int status = journal_reader_first(reader, &record);
 
         for (; status == 1; status = journal_reader_next(reader, &record)) {
-                uint64_t length;
-
                 if (record.kind == JOURNAL_RECORD_ASKED &&
                     (copy_text(record.asked.text, record.asked.length, &found->asked) ||
                      copy_text(record.asked.path, record.asked.path_length,
                                &found->image_path)))
                         return -ENOMEM;
-                if (record.kind != JOURNAL_RECORD_CHANGE)
-                        continue;
-                length = (uint64_t)record.change.sectors * JOURNAL_SECTOR;
-                found->extents += record.change.offset != end || found->extents == 0;
-                found->bytes += length;
-                end = record.change.offset + length;
+                if (record.kind == JOURNAL_RECORD_CHANGE)
+                        journal_tally_add(&tally, &record);
         }
+        found->extents = tally.extents;
+        found->bytes = tally.bytes;
         return status;
 }
 
