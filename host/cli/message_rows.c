@@ -34,6 +34,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_NO_FILENAME] = {"missing argument FILENAME", 0},
     [MESSAGE_DISCARD_ALL] =
         {"--discard-journal and --all exclude each other: name the images", 0},
+    [MESSAGE_JOURNAL_NO_VERB] = {"missing verb: there is one, show", 0},
+    [MESSAGE_JOURNAL_UNKNOWN_VERB] = {"unknown verb '{argument}': there is one, show", 0},
+    [MESSAGE_JOURNAL_NO_FILE] = {"missing argument FILE", 0},
     [MESSAGE_NO_SUBCOMMAND] = {"missing subcommand", 0},
     [MESSAGE_UNKNOWN_SUBCOMMAND] = {"unknown subcommand '{argument}'", 0},
 
@@ -279,6 +282,16 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "remove the cause, then try again: instar check IMAGE; until then leave the "
          "image "
          "and the journal as they are"},
+
+    [MESSAGE_NOT_A_REGULAR_FILE] = {"cannot use '{path}': it is not a regular file", 0},
+    [MESSAGE_SHOW_DAMAGED] =
+        {"malformed journal '{path}': {fault}, at offset {number0} of the file", 0},
+    [MESSAGE_SHOW_NEWER] =
+        {"the journal '{path}' is of a newer format: version {number1}, at offset "
+         "{number0} of the file; this program reads version {number2}",
+         "use the version of instar that wrote it, or a newer one"},
+    [MESSAGE_SHOW_UNREADABLE] = {"cannot read '{path}': {error}", 0},
+
     [MESSAGE_OUT_OF_MEMORY] = {"out of memory; nothing was written", 0},
     [MESSAGE_PRINT_FAILED] = {"cannot write to standard output: {error}", 0},
 

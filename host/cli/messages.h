@@ -32,6 +32,9 @@ enum message {
         MESSAGE_EXTRA_POSITIONAL,
         MESSAGE_NO_FILENAME,
         MESSAGE_DISCARD_ALL,
+        MESSAGE_JOURNAL_NO_VERB,
+        MESSAGE_JOURNAL_UNKNOWN_VERB,
+        MESSAGE_JOURNAL_NO_FILE,
         MESSAGE_NO_SUBCOMMAND,
         MESSAGE_UNKNOWN_SUBCOMMAND,
 
@@ -128,6 +131,12 @@ enum message {
         MESSAGE_IMAGE_NOT_FOUND,
         MESSAGE_CHECK_SIGNAL,
         MESSAGE_WARNING_INDEX_READ,
+
+        /* instar journal show */
+        MESSAGE_NOT_A_REGULAR_FILE,
+        MESSAGE_SHOW_DAMAGED,
+        MESSAGE_SHOW_NEWER,
+        MESSAGE_SHOW_UNREADABLE,
 
         /* after the edit was done */
         MESSAGE_OUTPUT_FAILED,

@@ -265,18 +265,22 @@ static void format_block(const struct message_row *row, const char *command, cha
 
 static void the_document_has_every_message_with_its_hint(void **state)
 {
+        static const char *const commands[] = {"instar bitmap", "instar journal",
+                                               "instar"};
+        const size_t count = sizeof commands / sizeof commands[0];
         char *document = read_document();
 
         (void)state;
         for (int message = MESSAGE_NONE + 1; message < MESSAGE_COUNT; message++) {
                 const struct message_row *row = message_row((enum message)message);
-                char of_bitmap[2048];
-                char of_program[2048];
+                char block[2048];
+                size_t i = 0;
 
-                format_block(row, "instar bitmap", of_bitmap);
-                format_block(row, "instar", of_program);
-                if (!strstr(document, of_bitmap) && !strstr(document, of_program))
-                        fail_msg("docs/messages.md lacks:%s", of_bitmap);
+                do
+                        format_block(row, commands[i], block);
+                while (!strstr(document, block) && ++i < count);
+                if (i == count)
+                        fail_msg("docs/messages.md lacks:%s", block);
         }
         free(document);
 }

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/cli/output.h"
+
+#include <string.h>
+
+/* More than any number has digits. */
+#define NUMBER_ROOM 32u
+
+static void flush(struct output *output)
+{
+        if (!output->error)
+                output->error = text_write(&output->text, output->fd);
+        text_start(&output->text);
+}
+
+void output_start(struct output *output, int fd)
+{
+        output->fd = fd;
+        output->error = 0;
+        text_start(&output->text);
+}
+
+void output_bytes(struct output *output, const char *bytes, size_t length)
+{
+        while (length) {
+                size_t part = TEXT_MAX - output->text.length;
+
+                if (part > length)
+                        part = length;
+                text_bytes(&output->text, bytes, part);
+                bytes += part;
+                length -= part;
+                if (length)
+                        flush(output);
+        }
+}
+
+void output_string(struct output *output, const char *string)
+{
+        output_bytes(output, string, strlen(string));
+}
+
+void output_number(struct output *output, uint64_t number)
+{
+        if (TEXT_MAX - output->text.length < NUMBER_ROOM)
+                flush(output);
+        text_number(&output->text, number);
+}
+
+void output_escaped(struct output *output, const void *bytes, size_t length)
+{
+        flush(output); /* an empty text has the room */
+        text_escaped_bytes(&output->text, bytes, length);
+}
+
+int output_finish(struct output *output)
+{
+        flush(output);
+        return output->error;
+}
