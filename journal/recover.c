@@ -175,7 +175,9 @@ int journal_found_complete(struct journal_found *found, const struct image_io *i
                 return -ESTALE;
         if (length > size - offset) /* never behind the end of the file */
                 length = size - offset;
-        error = io->write(io->context, offset, found->undo.image, (size_t)length);
+        error = mark(found); /* if it is not there after all, this is no other writer */
+        if (!error)
+                error = io->write(io->context, offset, found->undo.image, (size_t)length);
         if (!error)
                 error = io->sync(io->context);
         return error ? error : journal_found_remove(found);
