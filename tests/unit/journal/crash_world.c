@@ -139,7 +139,9 @@ static void act(struct journal_found *found, struct run *run, const struct image
         system_calls_context = run;
         if (result->was_there && result->verdict == JOURNAL_VERDICT_UNDO)
                 result->error = journal_found_undo(found, io);
-        else if (!result->was_there || result->verdict == JOURNAL_VERDICT_COMPLETE)
+        else if (result->was_there && result->verdict == JOURNAL_VERDICT_COMPLETE)
+                result->error = journal_found_complete(found, io);
+        else if (!result->was_there)
                 result->error = journal_found_remove(found);
         system_calls_before = NULL;
         run->world->image.before = NULL;

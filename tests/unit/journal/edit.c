@@ -80,8 +80,8 @@ static void fill_content(struct edit *edit, struct edit_change *change)
         uint64_t old_end = edit->before.size;
 
         for (uint64_t i = 0; i < change->sectors * 512; i++) {
-                bool kept = change->step == 1 && old_end % 512 && start + i < old_end &&
-                            start + i >= old_end / 512 * 512;
+                bool kept = change->step == 1 && edit->final_size > old_end &&
+                            start + i < old_end && start + i >= old_end / 512 * 512;
 
                 if (kept)
                         change->content[i] = edit->after.bytes[start + i];

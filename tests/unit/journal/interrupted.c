@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "journal/boot.h"
+#include "system_calls.h"
 
 void interrupted_create(struct interrupted *edit)
 {
@@ -31,6 +32,14 @@ void interrupted_create(struct interrupted *edit)
         edit->facts.owner = geteuid();
         edit->facts.has_mtime = true;
         edit->facts.mtime = boot_time() - UINT64_C(3600000000000);
+}
+
+void interrupted_create_at(struct interrupted *edit, uint64_t time)
+{
+        system_calls_clock_shift = (int64_t)(time - boot_now());
+        interrupted_create(edit);
+        system_calls_clock_shift = 0;
+        edit->facts.mtime = time;
 }
 
 void interrupted_destroy(struct interrupted *edit)

@@ -8,6 +8,7 @@
 #define INSTAR_TESTS_UNIT_JOURNAL_SYSTEM_CALLS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum system_call {
@@ -30,5 +31,8 @@ struct system_call_made {
 /* 0: the call is made; else the errno that it fails with.  NULL: all are made. */
 extern int (*system_calls_before)(void *context, const struct system_call_made *made);
 extern void *system_calls_context;
+
+/* Nanoseconds that the clock of the wall is off. */
+extern int64_t system_calls_clock_shift;
 
 #endif

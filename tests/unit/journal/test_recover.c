@@ -206,12 +206,21 @@ static void an_image_written_later_than_the_edit_could_is_another_writers(void *
         expect_verdict(edit, JOURNAL_VERDICT_UNDO);
 }
 
+/* The edit was journaled at that time, in another run of the system. */
+static void journal_in_another_boot(struct interrupted *edit, uint64_t time)
+{
+        interrupted_destroy(edit);
+        interrupted_create_at(edit, time);
+        interrupted_apply(edit, 1);
+        patch_sector(&edit->place, 0, HEADER_BOOT, other_boot, sizeof other_boot);
+}
+
+/* Also where less than a minute lies between. */
 static void an_image_written_in_a_later_boot_is_another_writers(void **state)
 {
         struct interrupted *edit = *state;
 
-        interrupted_apply(edit, 1);
-        patch_sector(&edit->place, 0, HEADER_BOOT, other_boot, sizeof other_boot);
+        journal_in_another_boot(edit, boot_time() - 20 * SECOND);
         edit->facts.mtime = boot_time() - 10 * SECOND;
         expect_verdict(edit, JOURNAL_VERDICT_UNDO);
         edit->facts.mtime = boot_time() + 10 * SECOND;
@@ -221,6 +230,19 @@ static void an_image_written_in_a_later_boot_is_another_writers(void **state)
         edit->facts.has_mtime = true;
         patch_sector(&edit->place, 0, HEADER_BOOT, no_boot, sizeof no_boot);
         expect_verdict(edit, JOURNAL_VERDICT_UNDO);
+}
+
+/* On a disk that several machines have. */
+static void a_journal_younger_than_this_boot_is_another_machines(void **state)
+{
+        struct interrupted *edit = *state;
+        uint64_t time = boot_time() + 10 * SECOND;
+
+        journal_in_another_boot(edit, time);
+        edit->facts.mtime = time + LIMIT;
+        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
+        edit->facts.mtime = time + LIMIT + SECOND;
+        expect_verdict(edit, JOURNAL_VERDICT_LATER);
 }
 
 /* ---- a recovery that was interrupted -------------------------------------------------
@@ -244,8 +266,8 @@ static void a_recovery_that_was_interrupted_is_resumed(void **state)
         struct journal_found *found;
         unsigned int syncs = 0;
 
+        journal_in_another_boot(edit, boot_time() - 20 * SECOND);
         interrupted_apply(edit, 2);
-        patch_sector(&edit->place, 0, HEADER_BOOT, other_boot, sizeof other_boot);
         found = interrupted_open(edit);
         edit->image.before = die_at_the_first_sync_but_one;
         edit->image.context = &syncs;
@@ -290,7 +312,7 @@ static void a_recovery_of_an_earlier_boot_is_resumed(void **state)
         struct interrupted *edit = *state;
         uint64_t then = boot_time() - 20 * SECOND;
 
-        patch_sector(&edit->place, 0, HEADER_BOOT, no_boot, sizeof no_boot);
+        journal_in_another_boot(edit, then - 100 * LIMIT);
         patch_mark(&edit->place, then, other_boot);
         edit->facts.mtime = then + SECOND;
         expect_verdict(edit, JOURNAL_VERDICT_UNDO);
@@ -313,6 +335,7 @@ int main(void)
             TEST(contents_that_changed_places_are_another_writers),
             TEST(an_image_written_later_than_the_edit_could_is_another_writers),
             TEST(an_image_written_in_a_later_boot_is_another_writers),
+            TEST(a_journal_younger_than_this_boot_is_another_machines),
             TEST(a_recovery_that_was_interrupted_is_resumed),
             TEST(what_is_later_is_counted_from_the_mark),
             TEST(a_recovery_of_an_earlier_boot_is_resumed),

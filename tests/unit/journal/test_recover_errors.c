@@ -80,8 +80,9 @@ static int tear_down(void **state)
         return 0;
 }
 
-static int undo(struct interrupted *edit, struct journal_found *found,
-                struct failing *failing)
+static int act(struct interrupted *edit, struct journal_found *found,
+               struct failing *failing,
+               int (*action)(struct journal_found *found, const struct image_io *io))
 {
         struct image_io io = power_image_io(&edit->image);
         int error;
@@ -90,10 +91,16 @@ static int undo(struct interrupted *edit, struct journal_found *found,
         edit->image.context = failing;
         system_calls_before = before_system_call;
         system_calls_context = failing;
-        error = journal_found_undo(found, &io);
+        error = action(found, &io);
         system_calls_before = NULL;
         edit->image.before = NULL;
         return error;
+}
+
+static int undo(struct interrupted *edit, struct journal_found *found,
+                struct failing *failing)
+{
+        return act(edit, found, failing, journal_found_undo);
 }
 
 /* As the edit left it: image and journal. */
@@ -111,31 +118,87 @@ static void restore(struct interrupted *edit, uint32_t applied)
         interrupted_apply(edit, applied);
 }
 
+/* What is changed and synced, without what is only read. */
+static void expect_changes(const struct failing *failing, const char *expected)
+{
+        char changes[sizeof failing->log];
+        size_t length = 0;
+
+        for (const char *c = failing->log; *c; c++)
+                if (*c != 'r' && *c != 's')
+                        changes[length++] = *c;
+        changes[length] = '\0';
+        assert_string_equal(changes, expected);
+}
+
+static void expect_undone(struct interrupted *edit, const char *changes)
+{
+        struct failing none = {0};
+        struct journal_found *found = interrupted_open(edit);
+
+        assert_int_equal(undo(edit, found, &none), 0);
+        journal_found_close(found);
+        expect_changes(&none, changes);
+        assert_true(power_files_equal(&edit->image.disk, &edit->edit.before));
+}
+
 /* The order that makes it safe: the mark, durable, before the first write; a sync
  * between two steps; the end, durable, after the last of them; the unlinking last. */
 static void recovery_marks_undoes_ends_and_unlinks_in_this_order(void **state)
 {
+        interrupted_apply(*state, 2);
+        /* The switch looks old and is written; then 9, 4 and 6 of step 2, then 3. */
+        expect_undone(*state, "3dS"
+                              "WS"
+                              "WWWS"
+                              "WS"
+                              "TS"
+                              "2duf");
+}
+
+/* A sync may have failed in the process that is gone.  Holes stay holes: the disk may be
+ * full, and nothing refers to them.  Sector 4 is left to step 1, which it waits for. */
+static void what_looks_old_is_written_once_more_but_for_holes(void **state)
+{
+        expect_undone(*state, "3dS"
+                              "WS"
+                              "WS"
+                              "WS"
+                              "TS"
+                              "2duf");
+}
+
+/* Eleven seconds go by with each write. */
+static int before_slow_image_call(void *context, enum power_call call)
+{
+        if (call == POWER_WRITE)
+                system_calls_clock_shift += INT64_C(11000000000);
+        return before_image_call(context, call);
+}
+
+/* Otherwise it would be taken for another writer if it were cut off. */
+static void a_recovery_that_takes_long_says_so_again(void **state)
+{
         struct interrupted *edit = *state;
+        struct image_io io = power_image_io(&edit->image);
         struct failing none = {0};
         struct journal_found *found;
-        char changes[64] = "";
-        size_t length = 0;
 
         interrupted_apply(edit, 2);
         found = interrupted_open(edit);
-        assert_int_equal(undo(edit, found, &none), 0);
+        edit->image.before = before_slow_image_call;
+        edit->image.context = &none;
+        system_calls_before = before_system_call;
+        system_calls_context = &none;
+        assert_int_equal(journal_found_undo(found, &io), 0);
+        system_calls_clock_shift = 0;
         journal_found_close(found);
-        for (const char *c = none.log; *c; c++)
-                if (*c != 'r' && *c != 's')
-                        changes[length++] = *c;
-        /* Step 3 looks old and is written; then 9, 4 and 6 of step 2, then 3 of step 1.
-         */
-        assert_string_equal(changes, "3dS"
-                                     "WS"
-                                     "WWWS"
-                                     "WS"
-                                     "TS"
-                                     "2duf");
+        expect_changes(&none, "3dS"
+                              "WS"
+                              "3dW3dW3dWS"
+                              "3dW3dS" /* at the last record nothing is to be undone */
+                              "TS"
+                              "2duf");
 }
 
 /* A later process: the journal is hot, or only its end was not reported. */
@@ -266,6 +329,50 @@ static void nothing_is_written_where_the_mark_is_not_durable(void **state)
         }
 }
 
+/* The switch is made durable before the journal goes. */
+static void a_complete_edit_is_made_sure_of_whatever_fails(void **state)
+{
+        struct interrupted *edit = *state;
+        struct image_io io = power_image_io(&edit->image);
+        struct failing failing = {0};
+        struct power_file after;
+
+        do {
+                struct journal_found *found;
+                int error;
+
+                restore(edit, INTERRUPTED_SWITCH - 1);
+                edit_apply_step(&edit->edit, &io, INTERRUPTED_SWITCH, SIZE_MAX);
+                after = edit->image.cache;
+                found = interrupted_open(edit);
+                failing = (struct failing){.at = failing.at + 1, .error = EIO};
+                error = act(edit, found, &failing, journal_found_complete);
+                assert_int_equal(error, failing.calls < failing.at ? 0 : -EIO);
+                if (error && !failing.unlinked)
+                        assert_int_equal(act(edit, found, &(struct failing){0},
+                                             journal_found_complete),
+                                         0);
+                journal_found_close(found);
+                assert_true(power_files_equal(&edit->image.disk, &after));
+                assert_int_not_equal(access(edit->place.path, F_OK), 0);
+        } while (failing.calls >= failing.at);
+        expect_changes(&failing, "3dWSuf");
+}
+
+static void an_edit_without_its_switch_is_never_completed(void **state)
+{
+        struct interrupted *edit = *state;
+        struct failing none = {0};
+        struct journal_found *found;
+
+        interrupted_apply(edit, INTERRUPTED_SWITCH - 1);
+        found = interrupted_open(edit);
+        assert_int_equal(act(edit, found, &none, journal_found_complete), -ESTALE);
+        expect_changes(&none, "");
+        journal_found_close(found);
+        interrupted_expect_recovery(edit);
+}
+
 /* An error while judging is no verdict. */
 static void an_image_that_cannot_be_read_is_not_judged(void **state)
 {
@@ -297,10 +404,14 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         const struct CMUnitTest tests[] = {
             TEST(recovery_marks_undoes_ends_and_unlinks_in_this_order),
+            TEST(what_looks_old_is_written_once_more_but_for_holes),
+            TEST(a_recovery_that_takes_long_says_so_again),
             TEST(any_call_that_fails_once_is_made_good),
             TEST(any_call_that_goes_on_failing_is_made_good_when_it_ends),
             TEST(two_failed_recoveries_are_made_good_by_the_third),
             TEST(nothing_is_written_where_the_mark_is_not_durable),
+            TEST(a_complete_edit_is_made_sure_of_whatever_fails),
+            TEST(an_edit_without_its_switch_is_never_completed),
             TEST(an_image_that_cannot_be_read_is_not_judged),
         };
 

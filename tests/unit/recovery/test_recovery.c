@@ -139,12 +139,17 @@ static void leave(struct fixture *f, enum left_at at)
         left_edit_leave(&f->left, f->left.journal, &f->left.identity, at);
 }
 
-static void patch_journal(struct fixture *f, off_t at)
+static void patch_at(const char *path, off_t at)
 {
-        int fd = open(f->left.journal, O_WRONLY | O_CLOEXEC);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
 
         assert_int_equal(pwrite(fd, "?", 1, at), 1);
         close(fd);
+}
+
+static void patch_journal(struct fixture *f, off_t at)
+{
+        patch_at(f->left.journal, at);
 }
 
 /* ---- dealt with ------------------------------------------------------------------ */
@@ -447,15 +452,11 @@ static void a_journal_that_only_the_index_knows_is_recovered(void **state)
         assert_false(is_there(path));
 }
 
-static void another_files_journal_where_the_index_says_is_left_alone(void **state)
+static void expect_left_alone(struct fixture *f, const char *path)
 {
-        struct fixture *f = *state;
-        const char *path = scratch_path(&f->left.scratch, "elsewhere");
-        char *before;
+        char *before = left_edit_snapshot(&f->left);
         char *after;
 
-        left_edit_leave(&f->left, path, &f->other, LEFT_APPLIED);
-        before = left_edit_snapshot(&f->left);
         for (int discard = 0; discard < 2; discard++) {
                 begin(f, false, discard);
                 assert_int_equal(recovery_at_index(&f->recovery, path), 0);
@@ -465,6 +466,61 @@ static void another_files_journal_where_the_index_says_is_left_alone(void **stat
         assert_string_equal(before, after);
         free(before);
         free(after);
+}
+
+/* In whatever state it is: it is in nobody's way. */
+static void another_files_journal_where_the_index_says_is_left_alone(void **state)
+{
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        struct fixture *f = *state;
+        const char *path = scratch_path(&f->left.scratch, "elsewhere");
+        int fd;
+
+        for (int at = LEFT_EMPTY; at <= LEFT_ABORTED; at++) {
+                left_edit_leave(&f->left, path, &f->other, (enum left_at)at);
+                expect_left_alone(f, path);
+                assert_int_equal(unlink(path), 0);
+        }
+        left_edit_leave(&f->left, path, &f->other, LEFT_APPLIED);
+        assert_int_equal(chmod(path, 0622), 0);
+        expect_left_alone(f, path);
+        assert_int_equal(chmod(path, 0600), 0);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+        expect_left_alone(f, path);
+        close(fd);
+        patch_at(path, 1100);
+        expect_left_alone(f, path);
+        patch_at(path, 100);
+        expect_left_alone(f, path);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(mkfifo(path, 0600), 0);
+        expect_left_alone(f, path);
+}
+
+/* Where the header says that it is ours, it counts also if it cannot be used. */
+static void our_own_journal_where_the_index_says_stops(void **state)
+{
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        struct fixture *f = *state;
+        const char *path = scratch_path(&f->left.scratch, "elsewhere");
+        int fd;
+
+        left_edit_leave(&f->left, path, &f->left.identity, LEFT_APPLIED);
+        fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+        begin(f, false, false);
+        assert_int_equal(recovery_at_index(&f->recovery, path), 1);
+        assert_int_equal(f->recovery.items[0].state, RECOVERY_BUSY);
+        close(fd);
+        patch_at(path, 1100);
+        begin(f, false, false);
+        assert_int_equal(recovery_at_index(&f->recovery, path), 1);
+        assert_int_equal(f->recovery.items[0].state, RECOVERY_DAMAGED);
+        assert_int_equal(chmod(path, 0622), 0);
+        begin(f, false, false);
+        assert_int_equal(recovery_at_index(&f->recovery, path), 1);
+        assert_int_equal(f->recovery.items[0].state, RECOVERY_UNTRUSTED);
 }
 
 static void a_path_of_the_index_that_leads_nowhere_is_passed_over(void **state)
@@ -520,6 +576,7 @@ int main(void)
             TEST(one_path_is_dealt_with_once),
             TEST(a_journal_that_only_the_index_knows_is_recovered),
             TEST(another_files_journal_where_the_index_says_is_left_alone),
+            TEST(our_own_journal_where_the_index_says_stops),
             TEST(a_path_of_the_index_that_leads_nowhere_is_passed_over),
             TEST(more_journals_than_there_is_room_for_are_an_error),
         };
