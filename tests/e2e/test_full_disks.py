@@ -18,13 +18,6 @@ KIB = 1 << 10
 
 
 class FullDisk(EditCase):
-    def on(self, disk, name, *options):
-        """Prepare an edit of an image that lies on `disk`."""
-        self.prepare(name, *options)
-        self.command = tuple(disk.path("disk.qcow2") if word == self.image else word
-                             for word in self.command)
-        self.image = disk.path("disk.qcow2")
-
     def with_room(self, disk, room):
         """Run the edit with so much room on the disk; OLD, NEW or HOT, and the result.  Where
         the lack was seen before anything was written, the image keeps its time stamps."""
@@ -55,20 +48,21 @@ class FullDisk(EditCase):
     def test_tmpfs_with_image_and_journal(self):
         disk = disks.tmpfs(self, "4M")
         for name in ("add", "merge", "remove"):
-            self.on(disk, name)
+            self.prepare(name, image=disk.path("disk.qcow2"))
             self.sweep(disk, 256 * KIB)
 
     def test_ext4_with_image_and_journal(self):
         """Here some blocks that statfs(2) calls free cannot be had: the writes fail."""
         disk = disks.ext4(self, 16 << 20)
         for name in ("add", "merge", "add with growth"):
-            self.on(disk, name)
+            self.prepare(name, image=disk.path("disk.qcow2"))
             self.sweep(disk, 256 * KIB, 8 * KIB)
 
     def test_image_alone_on_a_full_disk(self):
         disk = disks.ext4(self, 16 << 20)
         os.mkdir(self.path("journals-here"))
-        self.on(disk, "merge", "--journal-dir", self.path("journals-here"))
+        self.prepare("merge", "--journal-dir", self.path("journals-here"),
+                     image=disk.path("disk.qcow2"))
         self.sweep(disk, 192 * KIB, 8 * KIB)
 
     def test_journal_alone_on_a_full_disk(self):
@@ -83,7 +77,8 @@ class FullDisk(EditCase):
         """Four bytes in place, and a journal elsewhere."""
         disk = disks.tmpfs(self, "4M")
         os.mkdir(self.path("journals-here"))
-        self.on(disk, "disable", "--journal-dir", self.path("journals-here"))
+        self.prepare("disable", "--journal-dir", self.path("journals-here"),
+                     image=disk.path("disk.qcow2"))
         disk.empty()
         self.renew()
         disk.fill(0)
@@ -108,7 +103,7 @@ class FullDisk(EditCase):
             self.skipTest("strace is not installed")
         disk = disks.ext4(self, 16 << 20)
         for name in ("add", "merge", "add with growth"):
-            self.on(disk, name)
+            self.prepare(name, image=disk.path("disk.qcow2"))
             for room in (0, 4 * KIB, 8 * KIB, 64 * KIB):
                 with self.subTest(edit=name, room=room):
                     disk.empty()

@@ -22,7 +22,8 @@ class Crash:
     def __init__(self, case, cut):
         self.case = case
         calls, kind, number = cut
-        path = case.image if kind == "image" else case.image + harness.JOURNAL_SUFFIX
+        image = os.path.realpath(case.image)
+        path = image if kind == "image" else image + harness.JOURNAL_SUFFIX
         injection = faults.Injection(calls, "signal=SIGKILL", number, (path,))
         case.renew()
         log = case.path("kill.log")

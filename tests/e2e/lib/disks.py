@@ -27,8 +27,21 @@ class Disk:
     def fill(self, leave):
         """Write until nothing goes in any more, then give back so many bytes.  (What statfs(2)
         calls free is more than that on ext4.)"""
-        with open(self.path("filler"), "ab") as file:
-            size, piece = 0, 1 << 20
+        filler = self.path("filler")
+        with open(filler, "ab"):
+            pass
+        while True:
+            images.tool("sync", "--file-system", filler)  # blocks that were freed just now
+            size = os.stat(filler).st_size
+            self._append(filler)
+            if os.stat(filler).st_size == size:
+                break
+        os.truncate(filler, max(size - leave, 0))
+
+    @staticmethod
+    def _append(filler):
+        with open(filler, "ab") as file:
+            size, piece = os.stat(filler).st_size, 1 << 20
             while piece >= BLOCK:
                 try:
                     os.posix_fallocate(file.fileno(), size, piece)
@@ -37,7 +50,6 @@ class Disk:
                     if error.errno != errno.ENOSPC:
                         raise
                     piece //= 2
-            os.ftruncate(file.fileno(), max(size - leave, 0))
 
     @property
     def free(self):

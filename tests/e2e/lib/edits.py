@@ -6,7 +6,6 @@ one, the exit code says which, and standard error says why; or a hot journal is 
 standard error names and from which the next command makes one of the two.
 """
 
-import glob
 import hashlib
 import os
 import shutil
@@ -68,12 +67,12 @@ class Seen:
 class EditCase(harness.Case):
     """Runs one edit again and again, each time on a fresh copy, and judges every end."""
 
-    def prepare(self, name, *options):
+    def prepare(self, name, *options, image=None):
         """Make the image and find out what it is before and after the undisturbed edit."""
         self.name, self.recoveries = name, 0
         make, action, target, self.grows = EDITS[name]
         self.original = make(self.path("original.qcow2"))
-        self.image = self.path("disk.qcow2")
+        self.image = image or self.path("disk.qcow2")
         self.command = (*options, action, self.image, target)
         self.renew()
         self.old_look = self.look()
@@ -90,9 +89,19 @@ class EditCase(harness.Case):
         for path in self.journals():
             os.unlink(path)
         shutil.copyfile(self.original, self.image)
+        if stat.S_ISBLK(os.stat(self.image).st_mode):
+            self._clear_behind(os.stat(self.original).st_size)
+
+    def _clear_behind(self, size):
+        """What an earlier run left on a device behind the old image."""
+        with open(self.image, "r+b") as device:
+            end = device.seek(0, os.SEEK_END)
+            device.seek(size)
+            device.write(bytes(end - size))
 
     def journals(self):
-        return sorted(glob.glob(f"{self.directory}/**/*{harness.JOURNAL_SUFFIX}", recursive=True))
+        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(self.directory)
+                      for name in names if name.endswith(harness.JOURNAL_SUFFIX))
 
     def look(self):
         """Everything of the image that anybody may see: guest's data, features, bitmaps."""
