@@ -76,28 +76,6 @@ static enum run_status start_journal(struct transaction *t)
         return RUN_OK;
 }
 
-/*
- * The image's first sector goes into the journal as it is, also where the edit does not
- * change it: a program that opens the image for writing leaves its mark there, as a rule,
- * and recovery then knows that it was here (invariant 7).
- */
-static enum run_status journal_first_sector(struct transaction *t)
-{
-        uint8_t sector[ABI_SECTOR];
-        int error = t->io.read(t->io.context, 0, sector, sizeof sector);
-        if (error < 0)
-                return failed(t, RUN_READ_ERROR, error);
-        uint64_t hash = journal_hash(sector, sizeof sector);
-        error = journal_add(t->journal, &(struct journal_change){
-                                            .step = 1,
-                                            .length = sizeof sector,
-                                            .old_bytes = sector,
-                                            .new_hashes = &hash,
-                                        });
-        t->unclosed = true;
-        return error < 0 ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
-}
-
 /* A full disk is better met before the first write than in the middle. */
 static enum run_status look_at_space(struct transaction *t)
 {
@@ -132,6 +110,7 @@ enum run_status transaction_begin(struct transaction *t,
         t->final_size = request->length;
         t->resized = t->final_size == t->old_size;
         t->unclosed = false;
+        t->first_sector_journaled = false;
         t->switch_step = 0;
         t->declared_step = 0;
         t->applied_step = 0;
@@ -142,20 +121,37 @@ enum run_status transaction_begin(struct transaction *t,
         /* Until this one is open, what is committed is the one before. */
         if (!status)
                 t->prepares = request->flags & ABI_BEGIN_PREPARES;
-        return status ? status : journal_first_sector(t);
+        return status;
 }
 
 /* ---- assertions ------------------------------------------------------------------ */
 
-enum run_status transaction_assert(struct transaction *t,
-                                   const struct abi_request *request)
+/*
+ * The image's first sector goes into the journal as it is, also where the edit does not
+ * change it: a program that opens the image for writing leaves its mark there, as a rule,
+ * and recovery then knows that it was here (invariant 7).
+ */
+static enum run_status journal_first_sector(struct transaction *t, const uint8_t *sector)
+{
+        uint64_t hash = journal_hash(sector, ABI_SECTOR);
+        int error = journal_add(t->journal, &(struct journal_change){
+                                                .step = 1,
+                                                .length = ABI_SECTOR,
+                                                .old_bytes = sector,
+                                                .new_hashes = &hash,
+                                            });
+        t->first_sector_journaled = true;
+        t->unclosed = true;
+        return error < 0 ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
+}
+
+/* The bytes that the assertion is about, summed up; the first sector of them is kept. */
+static enum run_status sum_up(struct transaction *t, const struct abi_request *request,
+                              uint64_t *sum, uint8_t first[ABI_SECTOR])
 {
         XXH3_state_t state;
-        uint64_t done = 0;
-        if (t->state != TRANSACTION_OPEN)
-                return transaction_broken(t, "assertion outside a transaction");
         XXH3_64bits_reset(&state);
-        while (done < request->length) {
+        for (uint64_t done = 0; done < request->length;) {
                 size_t piece = request->length - done < TRANSACTION_BUFFER
                                    ? (size_t)(request->length - done)
                                    : TRANSACTION_BUFFER;
@@ -164,9 +160,30 @@ enum run_status transaction_assert(struct transaction *t,
                 if (error < 0)
                         return failed(t, RUN_READ_ERROR, error);
                 XXH3_64bits_update(&state, t->buffer, piece);
+                if (!done && piece >= ABI_SECTOR)
+                        memcpy(first, t->buffer, ABI_SECTOR);
                 done += piece;
         }
-        return XXH3_64bits_digest(&state) == request->value ? RUN_OK : RUN_CHANGED;
+        *sum = XXH3_64bits_digest(&state);
+        return RUN_OK;
+}
+
+enum run_status transaction_assert(struct transaction *t,
+                                   const struct abi_request *request)
+{
+        uint8_t first[ABI_SECTOR];
+        uint64_t sum = 0;
+        if (t->state != TRANSACTION_OPEN)
+                return transaction_broken(t, "assertion outside a transaction");
+        enum run_status status = sum_up(t, request, &sum, first);
+        if (status)
+                return status;
+        if (sum != request->value)
+                return RUN_CHANGED;
+        if (request->offset || request->length < ABI_SECTOR || t->declared_step ||
+            t->first_sector_journaled)
+                return RUN_OK;
+        return journal_first_sector(t, first);
 }
 
 /* ---- declarations ------------------------------------------------------------------ */
