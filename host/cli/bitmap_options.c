@@ -15,7 +15,6 @@
 #include "host/cli/size.h"
 
 enum {
-        OPTION_POSITIONAL = 1,
         OPTION_ADD = 256,
         OPTION_REMOVE,
         OPTION_CLEAR,
@@ -77,13 +76,6 @@ static const struct option *table_for(const char *element)
         return long_options + OWN_OPTIONS;
 }
 
-static bool reject(struct option_error *error, enum message message, const char *argument)
-{
-        error->message = message;
-        error->argument = argument;
-        return false;
-}
-
 static bool take_positional(const char *argument, struct bitmap_options *options,
                             struct option_error *error)
 {
@@ -92,7 +84,7 @@ static bool take_positional(const char *argument, struct bitmap_options *options
         else if (!options->target)
                 options->target = argument;
         else
-                return reject(error, MESSAGE_EXTRA_POSITIONAL, argument);
+                return option_reject(error, MESSAGE_EXTRA_POSITIONAL, argument);
         return true;
 }
 
@@ -120,7 +112,7 @@ static bool take_output(const char *format, struct bitmap_options *options,
 {
         options->json = strcmp(format, "json") == 0;
         if (!options->json && strcmp(format, "human") != 0)
-                return reject(error, MESSAGE_OUTPUT_FORMAT, format);
+                return option_reject(error, MESSAGE_OUTPUT_FORMAT, format);
         return true;
 }
 
@@ -132,7 +124,7 @@ static bool take_memory_limit(const char *size, struct bitmap_options *options,
         if (!size_parse(size, &limit) || limit < BITMAP_MEMORY_LEAST ||
             limit > BITMAP_MEMORY_MOST ||
             !checked_round_up(limit, BITMAP_MEMORY_UNIT, &options->memory_limit))
-                return reject(error, MESSAGE_MEMORY_LIMIT, size);
+                return option_reject(error, MESSAGE_MEMORY_LIMIT, size);
         return true;
 }
 
@@ -140,7 +132,7 @@ static bool take_journal_directory(const char *path, struct bitmap_options *opti
                                    struct option_error *error)
 {
         if (!*path)
-                return reject(error, MESSAGE_JOURNAL_DIRECTORY, path);
+                return option_reject(error, MESSAGE_JOURNAL_DIRECTORY, path);
         options->journal_directory = path;
         return true;
 }
@@ -197,9 +189,9 @@ static enum bitmap_parse finish(int argc, char **argv, struct bitmap_options *op
                 if (!take_positional(argv[i], options, error))
                         return BITMAP_REJECTED;
         if (!options->filename)
-                reject(error, MESSAGE_NO_POSITIONALS, "");
+                option_reject(error, MESSAGE_NO_POSITIONALS, "");
         else if (!options->target)
-                reject(error, MESSAGE_NO_BITMAP_NAME, options->filename);
+                option_reject(error, MESSAGE_NO_BITMAP_NAME, options->filename);
         else
                 return BITMAP_RUN;
         return BITMAP_REJECTED;
@@ -210,13 +202,10 @@ enum bitmap_parse bitmap_parse(int argc, char **argv, struct bitmap_options *opt
 {
         *options = (struct bitmap_options){.memory_limit = BITMAP_MEMORY_DEFAULT};
         *error = (struct option_error){.message = MESSAGE_NONE};
-        opterr = 0;
-        optind = 0; /* start anew; getopt begins at argv[1] */
+        option_start();
         for (;;) {
-                /* Within a cluster of short options, optind still names its element. */
-                const char *element = argv[optind ? optind : 1];
-                const struct option *table = table_for(element);
-                int option = getopt_long(argc, argv, short_options, table, NULL);
+                int option = option_next(argc, argv, short_options,
+                                         table_for(option_element(argv)), error);
 
                 if (option == -1)
                         return finish(argc, argv, options, error);
@@ -224,11 +213,7 @@ enum bitmap_parse bitmap_parse(int argc, char **argv, struct bitmap_options *opt
                         return BITMAP_HELP;
                 if (option == 'V')
                         return BITMAP_VERSION;
-                if (option == '?' || option == ':') {
-                        option_diagnose(option, element, table, error);
-                        return BITMAP_REJECTED;
-                }
-                if (!take(option, optarg, options, error))
+                if (option == OPTION_BAD || !take(option, optarg, options, error))
                         return BITMAP_REJECTED;
         }
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "guest/abi.h"
-#include "host/cli/option_error.h"
+#include "host/cli/options.h"
 
 /* Bounds of --memory-limit, bytes. */
 #define BITMAP_MEMORY_DEFAULT (UINT64_C(256) << 20)

@@ -6,7 +6,6 @@
 #include "host/cli/check_options.h"
 
 enum {
-        OPTION_POSITIONAL = 1,
         OPTION_ALL = 256,
         OPTION_OUTPUT,
         OPTION_JOURNAL_DIRECTORY,
@@ -31,13 +30,6 @@ static const struct option long_options[] = {
 const struct option *check_long_options(void)
 {
         return long_options;
-}
-
-static bool reject(struct option_error *error, enum message message, const char *argument)
-{
-        error->message = message;
-        error->argument = argument;
-        return false;
 }
 
 /* Take one option that getopt knows; false if its argument is rejected. */
@@ -67,11 +59,12 @@ static bool take(int option, const char *argument, struct check_options *options
                 options->json = strcmp(argument, "json") == 0;
                 if (options->json || strcmp(argument, "human") == 0)
                         return true;
-                return reject(error, MESSAGE_OUTPUT_FORMAT, argument);
+                return option_reject(error, MESSAGE_OUTPUT_FORMAT, argument);
         default: /* OPTION_JOURNAL_DIRECTORY */
                 options->journal_directory = argument;
-                return *argument ? true
-                                 : reject(error, MESSAGE_JOURNAL_DIRECTORY, argument);
+                return *argument
+                           ? true
+                           : option_reject(error, MESSAGE_JOURNAL_DIRECTORY, argument);
         }
 }
 
@@ -81,9 +74,9 @@ static enum check_parse finish(int argc, char **argv, struct check_options *opti
         for (int i = optind; i < argc; i++)
                 options->paths[options->path_count++] = argv[i];
         if (!options->all && options->path_count == 0)
-                reject(error, MESSAGE_NO_FILENAME, "");
+                option_reject(error, MESSAGE_NO_FILENAME, "");
         else if (options->all && options->discard_journal)
-                reject(error, MESSAGE_DISCARD_ALL, "");
+                option_reject(error, MESSAGE_DISCARD_ALL, "");
         else
                 return CHECK_RUN;
         return CHECK_REJECTED;
@@ -97,11 +90,9 @@ enum check_parse check_parse(int argc, char **argv, struct check_options *option
         options->paths = calloc((size_t)argc, sizeof *options->paths);
         if (!options->paths)
                 return CHECK_NO_MEMORY;
-        opterr = 0;
-        optind = 0; /* start anew; getopt begins at argv[1] */
+        option_start();
         for (;;) {
-                const char *element = argv[optind ? optind : 1];
-                int option = getopt_long(argc, argv, short_options, long_options, NULL);
+                int option = option_next(argc, argv, short_options, long_options, error);
 
                 if (option == -1)
                         return finish(argc, argv, options, error);
@@ -109,11 +100,7 @@ enum check_parse check_parse(int argc, char **argv, struct check_options *option
                         return CHECK_HELP;
                 if (option == 'V')
                         return CHECK_VERSION;
-                if (option == '?' || option == ':') {
-                        option_diagnose(option, element, long_options, error);
-                        return CHECK_REJECTED;
-                }
-                if (!take(option, optarg, options, error))
+                if (option == OPTION_BAD || !take(option, optarg, options, error))
                         return CHECK_REJECTED;
         }
 }

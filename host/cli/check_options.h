@@ -6,7 +6,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 
-#include "host/cli/option_error.h"
+#include "host/cli/options.h"
 
 /* All strings are argv's. */
 struct check_options {

@@ -5,7 +5,6 @@
 #include "host/cli/journal_options.h"
 
 enum {
-        OPTION_POSITIONAL = 1,
         OPTION_OUTPUT = 256,
 };
 
@@ -23,24 +22,17 @@ const struct option *journal_long_options(void)
         return long_options;
 }
 
-static bool reject(struct option_error *error, enum message message, const char *argument)
-{
-        error->message = message;
-        error->argument = argument;
-        return false;
-}
-
 static bool take_positional(const char *argument, struct journal_options *options,
                             struct option_error *error)
 {
         if (!options->verb && strcmp(argument, "show") != 0)
-                return reject(error, MESSAGE_JOURNAL_UNKNOWN_VERB, argument);
+                return option_reject(error, MESSAGE_JOURNAL_UNKNOWN_VERB, argument);
         if (!options->verb)
                 options->verb = argument;
         else if (!options->path)
                 options->path = argument;
         else
-                return reject(error, MESSAGE_EXTRA_POSITIONAL, argument);
+                return option_reject(error, MESSAGE_EXTRA_POSITIONAL, argument);
         return true;
 }
 
@@ -52,7 +44,7 @@ static bool take(int option, const char *argument, struct journal_options *optio
                 return take_positional(argument, options, error);
         options->json = strcmp(argument, "json") == 0;
         if (!options->json && strcmp(argument, "human") != 0)
-                return reject(error, MESSAGE_OUTPUT_FORMAT, argument);
+                return option_reject(error, MESSAGE_OUTPUT_FORMAT, argument);
         return true;
 }
 
@@ -64,9 +56,9 @@ static enum journal_parse finish(int argc, char **argv, struct journal_options *
                 if (!take_positional(argv[i], options, error))
                         return JOURNAL_PARSE_REJECTED;
         if (!options->verb)
-                reject(error, MESSAGE_JOURNAL_NO_VERB, "");
+                option_reject(error, MESSAGE_JOURNAL_NO_VERB, "");
         else if (!options->path)
-                reject(error, MESSAGE_JOURNAL_NO_FILE, "");
+                option_reject(error, MESSAGE_JOURNAL_NO_FILE, "");
         else
                 return JOURNAL_PARSE_SHOW;
         return JOURNAL_PARSE_REJECTED;
@@ -77,11 +69,9 @@ enum journal_parse journal_parse(int argc, char **argv, struct journal_options *
 {
         *options = (struct journal_options){0};
         *error = (struct option_error){.message = MESSAGE_NONE};
-        opterr = 0;
-        optind = 0; /* start anew; getopt begins at argv[1] */
+        option_start();
         for (;;) {
-                const char *element = argv[optind ? optind : 1];
-                int option = getopt_long(argc, argv, short_options, long_options, NULL);
+                int option = option_next(argc, argv, short_options, long_options, error);
 
                 if (option == -1)
                         return finish(argc, argv, options, error);
@@ -89,11 +79,7 @@ enum journal_parse journal_parse(int argc, char **argv, struct journal_options *
                         return JOURNAL_PARSE_HELP;
                 if (option == 'V')
                         return JOURNAL_PARSE_VERSION;
-                if (option == '?' || option == ':') {
-                        option_diagnose(option, element, long_options, error);
-                        return JOURNAL_PARSE_REJECTED;
-                }
-                if (!take(option, optarg, options, error))
+                if (option == OPTION_BAD || !take(option, optarg, options, error))
                         return JOURNAL_PARSE_REJECTED;
         }
 }

@@ -3,7 +3,7 @@
 #ifndef INSTAR_HOST_CLI_PROGRAM_H
 #define INSTAR_HOST_CLI_PROGRAM_H
 
-#include "host/cli/option_error.h"
+#include "host/cli/options.h"
 
 /* The build says it (-DINSTAR_VERSION); this is for a build without. */
 #ifndef INSTAR_VERSION

@@ -17,12 +17,6 @@ static uint64_t end_of_old_content(const struct transaction *t)
         return (t->old_size + ABI_SECTOR - 1) / ABI_SECTOR * ABI_SECTOR;
 }
 
-static enum run_status failed(struct transaction *t, enum run_status status, int error)
-{
-        t->fault.error = error;
-        return status;
-}
-
 /* Journal the whole sectors [offset, +length): one record, or two. */
 static enum run_status journal_sectors(struct transaction *t, const struct abi_request *r,
                                        uint64_t offset, uint64_t length,
@@ -54,7 +48,7 @@ static enum run_status journal_sectors(struct transaction *t, const struct abi_r
                 error = journal_add(t->journal, &change);
         }
         t->unclosed = true;
-        return error < 0 ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
+        return error < 0 ? transaction_failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
 }
 
 /* ---- overwrites -------------------------------------------------------------------- */
@@ -64,7 +58,7 @@ static enum run_status load_old(struct transaction *t, uint64_t offset, size_t l
 {
         int error = t->io.read(t->io.context, offset, t->buffer, length);
         if (error < 0)
-                return failed(t, RUN_READ_ERROR, error);
+                return transaction_failed(t, RUN_READ_ERROR, error);
         pending_overlay(&t->pending, offset, t->buffer, length);
         return RUN_OK;
 }
@@ -151,7 +145,7 @@ static enum run_status check_zeros(struct transaction *t, uint64_t offset,
                                    : TRANSACTION_BUFFER;
                 int error = t->io.read(t->io.context, offset + done, t->buffer, piece);
                 if (error < 0)
-                        return failed(t, RUN_READ_ERROR, error);
+                        return transaction_failed(t, RUN_READ_ERROR, error);
                 pending_overlay(&t->pending, offset + done, t->buffer, piece);
                 if (!all_zero(t->buffer, piece))
                         return RUN_CHANGED;

@@ -4,10 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #define RELEASE_ONLY (ABI_CHANGE_PUNCH | ABI_CHANGE_TRUNCATE)
 
@@ -44,146 +40,6 @@ enum run_status transaction_broken(struct transaction *t, const char *rule)
 {
         t->fault.rule = rule;
         return RUN_PROTOCOL;
-}
-
-static enum run_status failed(struct transaction *t, enum run_status status, int error)
-{
-        t->fault.error = error;
-        return status;
-}
-
-/* ---- begin ------------------------------------------------------------------- */
-
-static enum run_status start_journal(struct transaction *t)
-{
-        if (t->state == TRANSACTION_COMMITTED) {
-                int removed = journal_remove(t->journal);
-                if (removed < 0)
-                        return failed(t, RUN_JOURNAL_ERROR, removed);
-                t->state = TRANSACTION_IDLE;
-        }
-        int error = journal_begin(t->journal, t->old_size, t->final_size);
-        if (error < 0)
-                return failed(t, RUN_JOURNAL_ERROR, error);
-        if (!t->indexed) { /* one entry finds the image: later ones would say the same */
-                memcpy(t->index_entry.transaction, journal_transaction_id(t->journal),
-                       sizeof t->index_entry.transaction);
-                t->index_entry.time = (uint64_t)time(NULL);
-                journal_index_put(t->index, &t->index_entry);
-                t->indexed = true;
-        }
-        t->state = TRANSACTION_OPEN;
-        return RUN_OK;
-}
-
-/* A full disk is better met before the first write than in the middle. */
-static enum run_status look_at_space(struct transaction *t)
-{
-        if (t->journal_space < TRANSACTION_JOURNAL_SPACE)
-                return failed(t, RUN_JOURNAL_ERROR, -ENOSPC);
-        if (t->image_space < t->final_size - t->old_size)
-                return failed(t, RUN_WRITE_ERROR, -ENOSPC);
-        return RUN_OK;
-}
-
-enum run_status transaction_begin(struct transaction *t,
-                                  const struct abi_request *request)
-{
-        uint64_t size;
-        if (t->state == TRANSACTION_OPEN || t->pending.count)
-                return transaction_broken(t, "begin inside a transaction");
-        if (request->flags & ~ABI_BEGIN_PREPARES)
-                return transaction_broken(t, "begin: flags");
-        if (++t->count > ABI_MAX_TRANSACTIONS)
-                return transaction_broken(t, "too many transactions");
-        if (request->length < request->offset ||
-            request->length - request->offset > ABI_MAX_GROWTH ||
-            request->length > INT64_MAX ||
-            (t->image->block_device && request->length != request->offset))
-                return transaction_broken(t, "begin: final size");
-        int error = t->io.size(t->io.context, &size);
-        if (error < 0)
-                return failed(t, RUN_READ_ERROR, error);
-        if (size != request->offset)
-                return RUN_CHANGED;
-        t->old_size = request->offset;
-        t->final_size = request->length;
-        t->resized = t->final_size == t->old_size;
-        t->unclosed = false;
-        t->first_sector_journaled = false;
-        t->switch_step = 0;
-        t->declared_step = 0;
-        t->applied_step = 0;
-        t->journal_error = 0;
-        enum run_status status = look_at_space(t);
-        if (!status)
-                status = start_journal(t);
-        /* Until this one is open, what is committed is the one before. */
-        if (!status)
-                t->prepares = request->flags & ABI_BEGIN_PREPARES;
-        return status;
-}
-
-/* ---- assertions ------------------------------------------------------------------ */
-
-/*
- * The image's first sector goes into the journal as it is, also where the edit does not
- * change it: a program that opens the image for writing leaves its mark there, as a rule,
- * and recovery then knows that it was here (invariant 7).
- */
-static enum run_status journal_first_sector(struct transaction *t, const uint8_t *sector)
-{
-        uint64_t hash = journal_hash(sector, ABI_SECTOR);
-        int error = journal_add(t->journal, &(struct journal_change){
-                                                .step = 1,
-                                                .length = ABI_SECTOR,
-                                                .old_bytes = sector,
-                                                .new_hashes = &hash,
-                                            });
-        t->first_sector_journaled = true;
-        t->unclosed = true;
-        return error < 0 ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
-}
-
-/* The bytes that the assertion is about, summed up; the first sector of them is kept. */
-static enum run_status sum_up(struct transaction *t, const struct abi_request *request,
-                              uint64_t *sum, uint8_t first[ABI_SECTOR])
-{
-        XXH3_state_t state;
-        XXH3_64bits_reset(&state);
-        for (uint64_t done = 0; done < request->length;) {
-                size_t piece = request->length - done < TRANSACTION_BUFFER
-                                   ? (size_t)(request->length - done)
-                                   : TRANSACTION_BUFFER;
-                int error =
-                    t->io.read(t->io.context, request->offset + done, t->buffer, piece);
-                if (error < 0)
-                        return failed(t, RUN_READ_ERROR, error);
-                XXH3_64bits_update(&state, t->buffer, piece);
-                if (!done && piece >= ABI_SECTOR)
-                        memcpy(first, t->buffer, ABI_SECTOR);
-                done += piece;
-        }
-        *sum = XXH3_64bits_digest(&state);
-        return RUN_OK;
-}
-
-enum run_status transaction_assert(struct transaction *t,
-                                   const struct abi_request *request)
-{
-        uint8_t first[ABI_SECTOR];
-        uint64_t sum = 0;
-        if (t->state != TRANSACTION_OPEN)
-                return transaction_broken(t, "assertion outside a transaction");
-        enum run_status status = sum_up(t, request, &sum, first);
-        if (status)
-                return status;
-        if (sum != request->value)
-                return RUN_CHANGED;
-        if (request->offset || request->length < ABI_SECTOR || t->declared_step ||
-            t->first_sector_journaled)
-                return RUN_OK;
-        return journal_first_sector(t, first);
 }
 
 /* ---- declarations ------------------------------------------------------------------ */
@@ -264,7 +120,7 @@ static enum run_status make_durable(struct transaction *t)
         if (t->unclosed) {
                 int error = journal_close_batch(t->journal);
                 if (error < 0)
-                        return failed(t, RUN_JOURNAL_ERROR, error);
+                        return transaction_failed(t, RUN_JOURNAL_ERROR, error);
                 t->unclosed = false;
         }
         if (!t->index_waited) {
@@ -292,7 +148,7 @@ static enum run_status write_fresh(struct transaction *t, const struct pending_c
                                     t, "apply: other bytes than those journaled");
                 int error = t->io.write(t->io.context, c->offset + done, t->copy, piece);
                 if (error < 0)
-                        return failed(t, RUN_WRITE_ERROR, error);
+                        return transaction_failed(t, RUN_WRITE_ERROR, error);
                 done += piece;
         }
         return RUN_OK;
@@ -308,14 +164,14 @@ static enum run_status apply_change(struct transaction *t, const struct pending_
         }
         if (c->flags & ABI_CHANGE_TRUNCATE) {
                 error = t->io.resize(t->io.context, c->offset);
-                return error < 0 ? failed(t, RUN_WRITE_ERROR, error) : RUN_OK;
+                return error < 0 ? transaction_failed(t, RUN_WRITE_ERROR, error) : RUN_OK;
         }
         *wrote = true;
         if (c->flags & ABI_CHANGE_FRESH)
                 return write_fresh(t, c);
         error =
             t->io.write(t->io.context, c->offset, t->pending.bytes + c->store, c->length);
-        return error < 0 ? failed(t, RUN_WRITE_ERROR, error) : RUN_OK;
+        return error < 0 ? transaction_failed(t, RUN_WRITE_ERROR, error) : RUN_OK;
 }
 
 /* The build starts with one resize to the final size. */
@@ -325,7 +181,7 @@ static enum run_status resize_once(struct transaction *t, bool *wrote)
                 return RUN_OK;
         int error = t->io.resize(t->io.context, t->final_size);
         if (error < 0)
-                return failed(t, RUN_WRITE_ERROR, error);
+                return transaction_failed(t, RUN_WRITE_ERROR, error);
         t->resized = true;
         *wrote = true;
         return RUN_OK;
@@ -355,7 +211,7 @@ static enum run_status commit(struct transaction *t)
         t->state = TRANSACTION_COMMITTED;
         t->switch_step = 0;
         int error = end_journal(t, JOURNAL_DONE);
-        return error ? failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
+        return error ? transaction_failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
 }
 
 /* Apply what is declared for `step`; later steps stay pending. */
@@ -402,7 +258,7 @@ enum run_status transaction_apply(struct transaction *t, const struct abi_reques
         /* A part of this step may have written before. */
         int error = wrote || t->state == TRANSACTION_OPEN ? t->io.sync(t->io.context) : 0;
         if (error < 0)
-                return failed(t, RUN_WRITE_ERROR, error);
+                return transaction_failed(t, RUN_WRITE_ERROR, error);
         t->applied_step = r->step;
         if (t->state == TRANSACTION_OPEN && r->step == t->switch_step)
                 return commit(t);

@@ -89,6 +89,14 @@ bool transaction_is_complete(const struct transaction *transaction);
  */
 int transaction_end(struct transaction *transaction, bool *half_done);
 
+/* Note the errno; returns the status. */
+static inline enum run_status transaction_failed(struct transaction *transaction,
+                                                 enum run_status status, int error)
+{
+        transaction->fault.error = error;
+        return status;
+}
+
 /* Note a broken rule; returns RUN_PROTOCOL. */
 enum run_status transaction_broken(struct transaction *transaction, const char *rule);
 

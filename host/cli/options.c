@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "host/cli/option_error.h"
+#include "host/cli/options.h"
 
 static void set(struct option_error *error, enum message message, const char *argument)
 {
@@ -65,4 +65,34 @@ void option_diagnose(int got, const char *element, const struct option *options,
                     got == ':' ? MESSAGE_OPTION_NEEDS_ARGUMENT : MESSAGE_OPTION_UNKNOWN,
                     error->option);
         }
+}
+
+bool option_reject(struct option_error *error, enum message message, const char *argument)
+{
+        set(error, message, argument);
+        return false;
+}
+
+void option_start(void)
+{
+        opterr = 0;
+        optind = 0; /* start anew; getopt begins at argv[1] */
+}
+
+/* Within a cluster of short options, optind still names its element. */
+const char *option_element(char **argv)
+{
+        return argv[optind ? optind : 1];
+}
+
+int option_next(int argc, char **argv, const char *short_options,
+                const struct option *options, struct option_error *error)
+{
+        const char *element = option_element(argv);
+        int option = getopt_long(argc, argv, short_options, options, NULL);
+
+        if (option != '?' && option != ':')
+                return option;
+        option_diagnose(option, element, options, error);
+        return OPTION_BAD;
 }
