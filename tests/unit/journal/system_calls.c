@@ -2,6 +2,8 @@
 #include "system_calls.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -41,6 +43,30 @@ int fsync(int fd)
         struct system_call_made made = {.call = CALL_FSYNC, .fd = fd};
 
         return allowed(&made) ? (int)syscall(SYS_fsync, fd) : -1;
+}
+
+int openat(int directory_fd, const char *name, int flags, ...)
+{
+        struct system_call_made made = {
+            .call = CALL_OPENAT, .fd = directory_fd, .name = name};
+        mode_t mode = 0;
+        va_list list;
+
+        if (flags & O_CREAT) {
+                va_start(list, flags);
+                mode = va_arg(list, mode_t);
+                va_end(list);
+        }
+        return allowed(&made) ? (int)syscall(SYS_openat, directory_fd, name, flags, mode)
+                              : -1;
+}
+
+/* What fortified callers call instead, where the flags are not constant. */
+int __openat_2(int directory_fd, const char *name, int flags);
+
+int __openat_2(int directory_fd, const char *name, int flags)
+{
+        return openat(directory_fd, name, flags);
 }
 
 int unlinkat(int directory_fd, const char *name, int flags)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system calls by which a journal's file and directory are changed, seen before they
- * are made: a test that uses this has them in its own program, in place of the C
- * library's.
+ * The system calls by which a journal's file is opened, and it and its directory are
+ * changed, seen before they are made: a test that uses this has them in its own program,
+ * in place of the C library's.
  */
 #ifndef INSTAR_TESTS_UNIT_JOURNAL_SYSTEM_CALLS_H
 #define INSTAR_TESTS_UNIT_JOURNAL_SYSTEM_CALLS_H
@@ -16,7 +16,8 @@ enum system_call {
         CALL_FDATASYNC,
         CALL_FSYNC,
         CALL_UNLINKAT,
-        CALL_RENAMEAT2
+        CALL_RENAMEAT2,
+        CALL_OPENAT,
 };
 
 struct system_call_made {

@@ -20,6 +20,7 @@
 #include "journal/bytes.h"
 #include "left_behind.h"
 #include "patch.h"
+#include "system_calls.h"
 
 static int set_up(void **state)
 {
@@ -225,6 +226,57 @@ static void what_is_not_a_regular_file_is_not_trusted(void **state)
                 alarm(10);
                 expect_distrust(left, JOURNAL_NOT_A_FILE);
                 alarm(0);
+                assert_int_equal(remove(left->place.path), 0);
+        }
+}
+
+struct swap {
+        struct left_behind *left;
+        void (*make)(const char *path);
+};
+
+static int swap_before_open(void *context, const struct system_call_made *made)
+{
+        const struct swap *swap = context;
+
+        if (made->call == CALL_OPENAT) {
+                assert_int_equal(remove(swap->left->place.path), 0);
+                swap->make(swap->left->place.path);
+        }
+        return 0;
+}
+
+/* By name it was a journal; what was opened counts. */
+static void what_is_put_there_behind_the_look_is_not_trusted_either(void **state)
+{
+        static const struct {
+                void (*make)(const char *);
+                enum journal_state state;
+                int error;
+        } cases[] = {
+            {make_fifo, JOURNAL_UNTRUSTED, 0},
+            {make_device, JOURNAL_UNTRUSTED, 0},
+            {make_link_to_a_journal, JOURNAL_UNREADABLE, -ELOOP},
+        };
+        struct left_behind *left = *state;
+
+        left_behind_leave(left, LEFT_AT_BATCH);
+        assert_int_equal(
+            rename(left->place.path, scratch_path(&left->scratch, "journal")), 0);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+                struct swap swap = {left, cases[i].make};
+                struct journal_found *found;
+
+                left_behind_leave(left, LEFT_AT_BATCH);
+                system_calls_context = &swap;
+                system_calls_before = swap_before_open;
+                alarm(10);
+                found = open_found(left, false);
+                alarm(0);
+                system_calls_before = NULL;
+                assert_int_equal(found->state, cases[i].state);
+                assert_int_equal(found->error, cases[i].error);
+                journal_found_close(found);
                 assert_int_equal(remove(left->place.path), 0);
         }
 }
@@ -553,6 +605,7 @@ int main(void)
             TEST(a_path_without_a_directory_is_an_error),
             TEST(a_journal_that_may_not_be_opened_is_unreadable),
             TEST(what_is_not_a_regular_file_is_not_trusted),
+            TEST(what_is_put_there_behind_the_look_is_not_trusted_either),
             TEST(a_second_link_is_not_trusted),
             TEST(a_mode_that_lets_others_write_is_not_trusted),
             TEST(only_a_strangers_journal_is_not_trusted),
