@@ -158,6 +158,7 @@ static enum run_status apply_change(struct transaction *t, const struct pending_
                                     bool *wrote)
 {
         int error;
+        *wrote = true; /* punches and cuts too: the next edit's journal rests on them */
         if (c->flags & ABI_CHANGE_PUNCH) {
                 image_punch(t->image, c->offset, c->length); /* a courtesy: may fail */
                 return RUN_OK;
@@ -166,7 +167,6 @@ static enum run_status apply_change(struct transaction *t, const struct pending_
                 error = t->io.resize(t->io.context, c->offset);
                 return error < 0 ? transaction_failed(t, RUN_WRITE_ERROR, error) : RUN_OK;
         }
-        *wrote = true;
         if (c->flags & ABI_CHANGE_FRESH)
                 return write_fresh(t, c);
         error =
