@@ -99,6 +99,8 @@ static int before_system_call(void *context, const struct system_call_made *made
 {
         struct run *run = context;
 
+        if (made->call == CALL_PREAD)
+                return run->gone ? EIO : 0;
         if (is_gone(run))
                 return EIO;
         see(run->world, made);

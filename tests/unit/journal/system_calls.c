@@ -69,6 +69,35 @@ int __openat_2(int directory_fd, const char *name, int flags)
         return openat(directory_fd, name, flags);
 }
 
+/* Locks only: the argument is a pointer. */
+int fcntl(int fd, int command, ...)
+{
+        struct system_call_made made = {.call = CALL_FCNTL, .fd = fd};
+        void *argument;
+        va_list list;
+
+        va_start(list, command);
+        argument = va_arg(list, void *);
+        va_end(list);
+        return allowed(&made) ? (int)syscall(SYS_fcntl, fd, command, argument) : -1;
+}
+
+ssize_t pread(int fd, void *bytes, size_t length, off_t offset)
+{
+        struct system_call_made made = {CALL_PREAD, fd, NULL, NULL, length, offset};
+
+        return allowed(&made) ? syscall(SYS_pread64, fd, bytes, length, offset) : -1;
+}
+
+/* What fortified callers call instead, where the size is not known. */
+ssize_t __pread_chk(int fd, void *bytes, size_t length, off_t offset, size_t size);
+
+ssize_t __pread_chk(int fd, void *bytes, size_t length, off_t offset, size_t size)
+{
+        (void)size;
+        return pread(fd, bytes, length, offset);
+}
+
 int unlinkat(int directory_fd, const char *name, int flags)
 {
         struct system_call_made made = {

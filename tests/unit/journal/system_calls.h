@@ -18,6 +18,8 @@ enum system_call {
         CALL_UNLINKAT,
         CALL_RENAMEAT2,
         CALL_OPENAT,
+        CALL_FCNTL,
+        CALL_PREAD,
 };
 
 struct system_call_made {

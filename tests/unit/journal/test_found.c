@@ -459,6 +459,58 @@ static void a_writer_that_was_killed_is_not_busy(void **state)
         close(ends[1]);
 }
 
+static int remove_before_lock(void *context, const struct system_call_made *made)
+{
+        const struct left_behind *left = context;
+
+        if (made->call == CALL_FCNTL)
+                assert_int_equal(unlink(left->place.path), 0);
+        return 0;
+}
+
+/* Between our open and our lock.  Another one may have its name by now. */
+static void a_journal_that_its_writer_removed_meanwhile_is_gone(void **state)
+{
+        struct left_behind *left = *state;
+        struct journal_found *found;
+
+        left_behind_leave(left, LEFT_AT_DONE);
+        system_calls_context = left;
+        system_calls_before = remove_before_lock;
+        found = open_found(left, false);
+        system_calls_before = NULL;
+        assert_int_equal(found->state, JOURNAL_GONE);
+        assert_int_equal(journal_found_remove(found), 0);
+        journal_found_close(found);
+}
+
+static int fail_one_call(void *context, const struct system_call_made *made)
+{
+        const enum system_call *fails = context;
+
+        return made->call == *fails ? EIO : 0;
+}
+
+static void a_journal_that_cannot_be_locked_or_read_is_unreadable(void **state)
+{
+        static enum system_call fails[] = {CALL_FCNTL, CALL_PREAD, CALL_OPENAT};
+        struct left_behind *left = *state;
+
+        left_behind_leave(left, LEFT_AT_BATCH);
+        for (size_t i = 0; i < sizeof fails / sizeof *fails; i++) {
+                struct journal_found *found;
+
+                system_calls_context = &fails[i];
+                system_calls_before = fail_one_call;
+                found = open_found(left, false);
+                system_calls_before = NULL;
+                assert_int_equal(found->state, JOURNAL_UNREADABLE);
+                assert_int_equal(found->error, -EIO);
+                journal_found_close(found);
+        }
+        expect_untouched(left, JOURNAL_HOT);
+}
+
 /* ---- what it says of itself ------------------------------------------------------ */
 
 static void an_edit_that_had_ended_is_ended(void **state)
@@ -590,6 +642,10 @@ static void an_image_is_described_as_it_is(void **state)
         assert_int_equal(facts.owner, geteuid());
         assert_int_equal(journal_identify(fd, &identity), 0);
         assert_true(journal_identity_equal(&identity, &facts.identity));
+        times[1].tv_sec = -1; /* before the epoch: that says nothing */
+        assert_int_equal(futimens(fd, times), 0);
+        assert_int_equal(journal_image_describe(fd, &facts), 0);
+        assert_false(facts.has_mtime);
         close(fd);
         assert_int_equal(journal_image_describe(fd, &facts), -EBADF);
 }
@@ -614,6 +670,8 @@ int main(void)
             TEST(one_who_reads_is_in_the_way_of_a_writer_only),
             TEST(who_recovers_keeps_all_others_out),
             TEST(a_writer_that_was_killed_is_not_busy),
+            TEST(a_journal_that_its_writer_removed_meanwhile_is_gone),
+            TEST(a_journal_that_cannot_be_locked_or_read_is_unreadable),
             TEST(an_edit_that_had_ended_is_ended),
             TEST(a_journal_without_a_closed_batch_is_empty),
             TEST(another_files_journal_is_another_files),

@@ -25,7 +25,7 @@ static int before_system_call(void *context, const struct system_call_made *made
 {
         struct calls *calls = context;
 
-        calls->log[calls->length++] = "wdfux"[made->call];
+        calls->log[calls->length++] = "wdfuxolr"[made->call];
         return made->call == calls->fails ? calls->error : 0;
 }
 
