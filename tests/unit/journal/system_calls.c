@@ -12,6 +12,7 @@
 int (*system_calls_before)(void *context, const struct system_call_made *made);
 void *system_calls_context;
 int64_t system_calls_clock_shift;
+size_t system_calls_short_write;
 
 /* True where the call is to be made; else errno says why not. */
 static int allowed(const struct system_call_made *made)
@@ -28,7 +29,13 @@ ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
 {
         struct system_call_made made = {CALL_PWRITE, fd, NULL, bytes, length, offset};
 
-        return allowed(&made) ? syscall(SYS_pwrite64, fd, bytes, length, offset) : -1;
+        if (!allowed(&made))
+                return -1;
+        if (system_calls_short_write && system_calls_short_write < length) {
+                length = system_calls_short_write;
+                system_calls_short_write = 0;
+        }
+        return syscall(SYS_pwrite64, fd, bytes, length, offset);
 }
 
 int fdatasync(int fd)

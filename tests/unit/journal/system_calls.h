@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The system calls by which a journal's file is opened, and it and its directory are
- * changed, seen before they are made: a test that uses this has them in its own program,
- * in place of the C library's.
+ * changed, seen before they are made: the tests have them in their own programs, in place
+ * of the C library's.
  */
 #ifndef INSTAR_TESTS_UNIT_JOURNAL_SYSTEM_CALLS_H
 #define INSTAR_TESTS_UNIT_JOURNAL_SYSTEM_CALLS_H
@@ -34,6 +34,9 @@ struct system_call_made {
 /* 0: the call is made; else the errno that it fails with.  NULL: all are made. */
 extern int (*system_calls_before)(void *context, const struct system_call_made *made);
 extern void *system_calls_context;
+
+/* The next pwrite(2) of more than this writes no more than this; 0: all of it. */
+extern size_t system_calls_short_write;
 
 /* Nanoseconds that the clock of the wall is off. */
 extern int64_t system_calls_clock_shift;
