@@ -5,12 +5,13 @@ Images are a few MiB of virtual size, so that a state costs milliseconds.
 """
 
 import os
+import random
 from dataclasses import dataclass
 from typing import Callable
 
 from lib import images
 from lib.craft import Craft
-from lib.qcow2 import EXT_BITMAPS, Image
+from lib.qcow2 import EXT_BITMAPS, TABLE_OFFSET_MASK, Image
 
 UNKNOWN = images.UNKNOWN_EXTENSION
 SIZES = {"512": 512, "1k": 1024, "4k": 4096, "64k": 65536, "2m": 2 << 20}
@@ -60,6 +61,41 @@ def many_bits(path, cluster):
         if image.bitmap("a").table_size > 3:
             image.set_all_ones("a", 2)
             image.set_all_ones("b", 1)
+
+
+def dense(path, cluster, clusters):
+    """Bitmaps of so many data clusters each, in which every sector says something."""
+    size = clusters * 8 * cluster * 512
+    images.with_bitmaps(path, size=size, cluster=cluster, granularity="512")
+    rng = random.Random(7)
+    with Craft(path) as image:
+        for name in ("a", "b", "c"):
+            for index in range(clusters):
+                old = image.table(image.bitmap(name))[index] & TABLE_OFFSET_MASK
+                image.set_table_entry(name, index, image.store(rng.randbytes(cluster)))
+                if old:
+                    image.free(old, cluster)
+
+
+def wide(cluster, clusters, edge=None):
+    """`edge`: so many clusters before the refcount blocks are full."""
+    def build(path):
+        dense(path, cluster, clusters)
+        if edge is not None:
+            images.fill_to_edge(path, edge)
+    return build
+
+
+def mixed(path, *, cluster):
+    """A bit of everything: backing file, snapshot, unknown records on both sides of the
+    bitmaps record, a disabled bitmap, one with extra clusters, a long name."""
+    names = ("a", "b", "c", "disabled", "n" * 120)
+    bitmaps(path, names, cluster=cluster, snapshot=True, backing=backing(path),
+            granularity="4k")
+    with Craft(path) as image:
+        image.set_entry("disabled", flags=0)
+        image.add_record(UNKNOWN, b"\x66" * 20, 0)
+        image.add_record(UNKNOWN + 1, b"\x77" * 60)
 
 
 def no_bitmaps(path, *, cluster, records=(), **options):
@@ -190,6 +226,31 @@ def _actions():
                        (command,))
 
 
+WIDE = (  # cluster, data clusters, action
+    ("512", 16, "clear"), ("512", 16, "merge-several"), ("512", 16, "remove-add"),
+    ("1k", 12, "merge"), ("1k", 12, "remove"), ("4k", 8, "merge-several"), ("4k", 8, "clear"),
+    ("64k", 4, "merge"), ("64k", 4, "remove-add"), ("64k", 2, "merge-several"),
+    ("512", 40, "merge"), ("1k", 24, "merge-several"), ("4k", 16, "merge"),
+)
+MIXED = (
+    ("1k", "add"), ("1k", "remove"), ("1k", "merge"), ("64k", "remove-add"), ("64k", "clear"),
+    ("64k", "merge"), ("64k", "add-disable"),
+)
+
+
+def _wide():
+    """Many pieces to a step, and journals of many sectors."""
+    commands = ACTIONS | MANY_BITS
+    for edge in (0, 5):
+        yield Case(f"wide-growth-512-{edge}", wide(512, 16, edge), (MANY_BITS["merge-several"],))
+    for label, clusters, action in WIDE:
+        yield Case(f"wide-{action}-{label}-{clusters}", wide(SIZES[label], clusters),
+                   (commands[action],))
+    for label, action in MIXED:
+        yield Case(f"mixed-{action}-{label}",
+                   lambda path, c=SIZES[label]: mixed(path, cluster=c), (commands[action],))
+
+
 def _first_and_last():
     behind = (b"\x11" * 24, b"", b"\x22" * 100)
     for label, cluster in SIZES.items():
@@ -254,6 +315,8 @@ def _sequences():
                    (("--add", "n"), ("--remove", "n")))
         yield Case(f"then-clear-merge-{label}", lambda path, c=cluster: many_bits(path, c),
                    (("--clear", "b"), ("--merge", "a", "b")))
+    yield Case("then-clear-merge-wide-1k", wide(1024, 12),
+               (("--clear", "b"), ("--merge", "a", "--merge", "c", "b")))
 
 
 def _places():
@@ -272,8 +335,11 @@ def _rollbacks():
     yield Case("rollback-merge-512", lambda path: many_bits(path, 512),
                (("--merge", "a", "--merge", "c", "b"),),
                injection=("-e", "inject=fdatasync:error=EIO:when=3"))
+    yield Case("rollback-merge-wide-1k", wide(1024, 12), (("--merge", "a", "b"),),
+               injection=("-e", "inject=fdatasync:error=EIO:when=2"))
 
 
 def table():
-    return [*_actions(), *_first_and_last(), *_features(), *_growth(), *_sequences(),
+    """Those with the most states first, so that two workers end at the same time."""
+    return [*_wide(), *_actions(), *_first_and_last(), *_features(), *_growth(), *_sequences(),
             *_places(), *_rollbacks()]

@@ -40,7 +40,7 @@ JUDGEMENTS = ("bare", "recovery", "dry-run", "edit", "foreign", "again")
 SKIPPED = 77  # to ctest: not run
 # One state in so many is given to the judgements that cost most.
 FULL = {"shares": {"dry-run": 20, "edit": 20, "foreign": 40, "again": 200},
-        "bound": 9, "samples": 600}
+        "bound": 10, "samples": 3000}
 BOUNDED = {"shares": {"dry-run": 10, "edit": 10, "foreign": 12, "again": 40},
            "bound": 8, "samples": 60}
 BOUNDED_STATES = 3300

@@ -35,22 +35,32 @@ class Judge:
         self.named = named
         self.old = old
         self.sides = [old, *finished]
-        self._seen = {}
+        self._last = None, None  # the key of an image, and what is seen of it
+        self._bare = {}
         self._complete = {}
-        self.images = 0  # distinct ones that were looked at
 
     def seen(self, content):
         """What is seen of the image, which has this content now."""
         key = content.key()
-        if key not in self._seen:
-            self._seen[key] = see(self.scene.image, self.named)
-            self.images += 1
-        return self._seen[key]
+        if self._last[0] != key:
+            self._last = key, see(self.scene.image, self.named)
+        return self._last[1]
+
+    @property
+    def images(self):
+        """How many distinct ones were judged."""
+        return len(self._bare.keys() | {key for key, _ in self._complete})
 
     # ---- invariant 4: without any recovery ----
 
     def bare(self, content):
         """The image as a program finds it that knows no journal."""
+        key = content.key()
+        if key not in self._bare:
+            self._bare[key] = self._bare_faults(content)
+        return self._bare[key]
+
+    def _bare_faults(self, content):
         seen = self.seen(content)
         faults = list(seen.faults)
         if seen.facts:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from content import SECTOR, Content
 
-PUNCH_PARTS = 4
+PUNCH_PARTS = 8
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import json
 
 from explore import Exploration
 from lib.harness import SLOW_INDEX
+from lib.qcow2 import Image
 from recording import IMAGE
 from seen import run, see
 
@@ -68,9 +69,10 @@ class Recovery:
     def edit(self, state):
         """`instar bitmap` recovers without a word, and goes on."""
         self.session.put(state)
-        code, out, err = self.instar("bitmap", "--add", self.scene.image, NEW_NAME)
+        command = self._next_edit(state)
+        code, out, err = self.instar("bitmap", command[0], self.scene.image, command[1])
         err = SLOW_INDEX.sub("", err)
-        faults = [f"exit {code}: {out} {err}"] if code or out or err else []
+        faults = [f"{command}: exit {code}: {out} {err}"] if code or out or err else []
         self.scene.disk.look()
         seen = see(self.scene.image, {*self.session.case.named, NEW_NAME})
         before = (self.session.finished[state.transaction.begin] if state.complete
@@ -81,6 +83,18 @@ class Recovery:
         if seen.facts != before.seen.facts:
             faults.append(f"facts became {seen.facts!r}")
         return faults + seen.faults + [f"left behind: {path}" for path in self.scene.journals()]
+
+    def _next_edit(self, state):
+        """--add; or --remove where the last bitmap is gone but its record still there,
+        without the autoclear bit: to every program it is inconsistent then, and --remove is all
+        that instar allows."""
+        if not state.complete:
+            return "--add", NEW_NAME
+        with Image(self.scene.image) as image:
+            body = image.bitmaps_body()
+            if body and body[0] and not image.bitmaps_valid:
+                return "--remove", image.bitmap_names()[0]
+        return "--add", NEW_NAME
 
     # ---- recovery cut off ----
 

@@ -177,15 +177,23 @@ class Session:
         others = list(self.exploration.subsets(self.settings.bound, self.settings.samples,
                                                self.rng))
         if self.settings.budget is None:
-            for variant in INDEX_VARIANTS:
-                for point, subset in prefixes + others:
-                    yield point, subset, variant
+            yield from self._all_choices(prefixes + others)
             return
         for point, subset in prefixes:
             yield point, subset, self.rng.choice(INDEX_VARIANTS)
         every = [(*choice, variant) for choice in prefixes + others for variant in INDEX_VARIANTS]
         self.rng.shuffle(every)
         yield from every
+
+    def _all_choices(self, choices):
+        """With every state of the index where all subsets are there, with one in a sample."""
+        for point, subset in choices:
+            pending = len(self.exploration.points[point].pending)
+            if pending <= self.settings.bound:
+                for variant in INDEX_VARIANTS:
+                    yield point, subset, variant
+            else:
+                yield point, subset, self.rng.choice(INDEX_VARIANTS)
 
     def states(self):
         """Each distinct state, up to the budget."""
