@@ -5,6 +5,7 @@
  */
 #include "cmocka_all.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,46 @@ static void an_edit_whose_switch_was_not_journaled_is_undone(void **state)
         journal_found_close(found);
         expect_verdict(edit, JOURNAL_VERDICT_UNDO);
         interrupted_expect_recovery(edit);
+}
+
+static void put_journal_back(struct interrupted *edit)
+{
+        const struct edit_journal *journal = &edit->edit.journals[edit->edit.batches];
+        int fd = openat(edit->place.directory_fd, edit->place.name,
+                        O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+        assert_int_equal(write(fd, journal->bytes, journal->size),
+                         (ssize_t)journal->size);
+        close(fd);
+}
+
+/* Neither undoing nor completing writes behind its end. */
+static void a_file_that_ends_inside_the_switch_keeps_its_size(void **state)
+{
+        struct interrupted *edit = *state;
+        struct image_io io = power_image_io(&edit->image);
+        struct journal_found *found;
+        struct power_file before = edit->edit.before;
+
+        edit_release(&edit->edit);
+        assert_int_equal(unlink(edit->place.path), 0);
+        edit_begin(&edit->edit, &edit->place, &before, before.size, 4);
+        edit_plan_switch(&edit->edit, 1, 9);
+        edit_close_batch(&edit->edit);
+        edit_abandon(&edit->edit);
+        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
+        found = interrupted_open(edit);
+        assert_int_equal(journal_found_undo(found, &io), 0);
+        journal_found_close(found);
+        assert_true(power_files_equal(&edit->image.disk, &before));
+        put_journal_back(edit);
+        interrupted_apply(edit, 1);
+        expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
+        found = interrupted_open(edit);
+        assert_int_equal(journal_found_complete(found, &io), 0);
+        journal_found_close(found);
+        assert_true(power_files_equal(&edit->image.disk, &edit->edit.after));
+        assert_false(edit->image.lengthened);
 }
 
 /* ---- somebody else has written ------------------------------------------------------
@@ -330,6 +371,7 @@ int main(void)
             TEST(an_edit_that_had_not_written_is_undone),
             TEST(an_edit_with_its_switch_is_complete),
             TEST(an_edit_whose_switch_was_not_journaled_is_undone),
+            TEST(a_file_that_ends_inside_the_switch_keeps_its_size),
             TEST(a_size_that_the_edit_did_not_give_is_another_writers),
             TEST(foreign_bytes_in_any_journaled_sector_are_another_writers),
             TEST(contents_that_changed_places_are_another_writers),

@@ -22,6 +22,7 @@ struct failing {
         unsigned int at; /* counted from 1; 0: none */
         bool for_ever;
         int error;
+        char failed; /* the first call that did; 0: none */
         bool unlinked;
         size_t length;
         char log[4096];
@@ -42,6 +43,8 @@ static int next_call(struct failing *failing, char what)
                 note(failing, what);
                 return 0;
         }
+        if (!failing->failed)
+                failing->failed = what;
         return failing->error;
 }
 
@@ -176,29 +179,55 @@ static int before_slow_image_call(void *context, enum power_call call)
         return before_image_call(context, call);
 }
 
+static int undo_slowly(struct interrupted *edit, struct failing *failing)
+{
+        struct image_io io = power_image_io(&edit->image);
+        struct journal_found *found = interrupted_open(edit);
+        int error;
+
+        edit->image.before = before_slow_image_call;
+        edit->image.context = failing;
+        system_calls_before = before_system_call;
+        system_calls_context = failing;
+        error = journal_found_undo(found, &io);
+        system_calls_before = NULL;
+        system_calls_clock_shift = 0;
+        edit->image.before = NULL;
+        journal_found_close(found);
+        return error;
+}
+
 /* Otherwise it would be taken for another writer if it were cut off. */
 static void a_recovery_that_takes_long_says_so_again(void **state)
 {
         struct interrupted *edit = *state;
-        struct image_io io = power_image_io(&edit->image);
         struct failing none = {0};
-        struct journal_found *found;
 
         interrupted_apply(edit, 2);
-        found = interrupted_open(edit);
-        edit->image.before = before_slow_image_call;
-        edit->image.context = &none;
-        system_calls_before = before_system_call;
-        system_calls_context = &none;
-        assert_int_equal(journal_found_undo(found, &io), 0);
-        system_calls_clock_shift = 0;
-        journal_found_close(found);
+        assert_int_equal(undo_slowly(edit, &none), 0);
         expect_changes(&none, "3dS"
                               "WS"
                               "3dW3dW3dWS"
                               "3dW3dS" /* at the last record nothing is to be undone */
                               "TS"
                               "2duf");
+}
+
+/* And goes no further where it cannot. */
+static void a_recovery_that_cannot_say_so_again_stops(void **state)
+{
+        struct interrupted *edit = *state;
+        struct failing none = {0};
+        struct failing failing = {.error = EIO};
+
+        interrupted_apply(edit, 2);
+        assert_int_equal(undo_slowly(edit, &none), 0);
+        restore(edit, 2);
+        failing.at = (unsigned int)(strrchr(none.log, '3') - none.log) + 1;
+        assert_int_equal(undo_slowly(edit, &failing), -EIO);
+        assert_int_equal(failing.failed, '3');
+        assert_int_equal(failing.calls, failing.at);
+        interrupted_expect_recovery(edit);
 }
 
 /* A later process: the journal is hot, or only its end was not reported. */
@@ -218,39 +247,65 @@ static void recover_later(struct interrupted *edit)
                 interrupted_expect_recovery(edit);
 }
 
-static void fail_at(struct interrupted *edit, struct failing *failing, bool same_process)
+/* The number of the call that is the first sync of the image. */
+static unsigned int number_of_first_sync(struct interrupted *edit)
+{
+        struct failing none = {0};
+        struct journal_found *found;
+
+        restore(edit, 0);
+        found = interrupted_open(edit);
+        assert_int_equal(undo(edit, found, &none), 0);
+        journal_found_close(found);
+        return (unsigned int)strcspn(none.log, "S") + 1;
+}
+
+static void fail_at(struct interrupted *edit, struct failing *failing, bool same_process,
+                    unsigned int first_sync)
 {
         struct failing none = {0};
         struct journal_found *found = interrupted_open(edit);
         int error = undo(edit, found, failing);
 
-        if (failing->unlinked || !error) {
-                /* Only the unlinking failed: its end is written down. */
+        /* Where only the unlinking failed, its end is written down; and what the first
+         * sync reports may be of the edit's own writes. */
+        if (!failing->failed || failing->failed == 'u' || failing->failed == 'f' ||
+            (failing->at == first_sync && !failing->for_ever))
                 assert_int_equal(error, 0);
-        } else {
+        else
                 assert_int_equal(error, -failing->error);
-                if (same_process)
-                        assert_int_equal(undo(edit, found, &none), 0);
-        }
+        if (error && same_process)
+                assert_int_equal(undo(edit, found, &none), 0);
         journal_found_close(found);
         if (error && !same_process)
                 recover_later(edit);
         assert_true(power_files_equal(&edit->image.disk, &edit->edit.before));
 }
 
-static void fail_everywhere(struct interrupted *edit, bool for_ever, bool same_process,
-                            int error)
+static void fail_each_call(struct interrupted *edit, uint32_t applied,
+                           const struct failing *how, bool same_process)
 {
+        unsigned int first_sync = number_of_first_sync(edit);
         struct failing failing;
         unsigned int at = 0;
 
         do {
-                failing =
-                    (struct failing){.at = ++at, .for_ever = for_ever, .error = error};
-                restore(edit, at % INTERRUPTED_SWITCH);
-                fail_at(edit, &failing, same_process);
+                failing = *how;
+                failing.at = ++at;
+                restore(edit, applied);
+                fail_at(edit, &failing, same_process, first_sync);
         } while (failing.calls >= at);
         assert_true(at > 20);
+}
+
+/* In whatever state the edit is. */
+static void fail_everywhere(struct interrupted *edit, bool for_ever, bool same_process,
+                            int error)
+{
+        const struct failing how = {.for_ever = for_ever, .error = error};
+
+        for (uint32_t applied = 0; applied < INTERRUPTED_SWITCH; applied++)
+                fail_each_call(edit, applied, &how, same_process);
 }
 
 static void any_call_that_fails_once_is_made_good(void **state)
@@ -406,6 +461,7 @@ int main(void)
             TEST(recovery_marks_undoes_ends_and_unlinks_in_this_order),
             TEST(what_looks_old_is_written_once_more_but_for_holes),
             TEST(a_recovery_that_takes_long_says_so_again),
+            TEST(a_recovery_that_cannot_say_so_again_stops),
             TEST(any_call_that_fails_once_is_made_good),
             TEST(any_call_that_goes_on_failing_is_made_good_when_it_ends),
             TEST(two_failed_recoveries_are_made_good_by_the_third),

@@ -16,6 +16,7 @@
 
 #include "host/recovery/recovery.h"
 #include "left_edit.h"
+#include "tests/unit/journal/system_calls.h"
 
 struct fixture {
         struct left_edit left;
@@ -161,6 +162,8 @@ static void an_interrupted_edit_is_undone_and_reported(void **state)
         uint64_t now = (uint64_t)time(NULL);
 
         leave(f, LEFT_APPLIED);
+        assert_int_equal(image_refresh_size(&f->left.image), 0);
+        assert_int_equal(f->left.image.size, LEFT_FINAL_SIZE);
         item = expect(f, false, RECOVERY_WOULD_UNDO, RECOVERY_UNDONE);
         assert_true(left_edit_image_is_old(&f->left));
         assert_int_equal(f->left.image.size, LEFT_OLD_SIZE);
@@ -187,13 +190,42 @@ static void an_edit_that_had_not_written_is_undone(void **state)
         assert_false(is_there(f->left.journal));
 }
 
+/* What was done to the image's descriptor, and the removal. */
+struct order {
+        int fd;
+        size_t length;
+        char log[32];
+};
+
+static int note_order(void *context, const struct system_call_made *made)
+{
+        struct order *order = context;
+
+        if (order->length + 1 == sizeof order->log)
+                return 0;
+        if (made->call == CALL_UNLINKAT)
+                order->log[order->length++] = 'u';
+        else if (made->fd == order->fd && made->call == CALL_PWRITE)
+                order->log[order->length++] = 'W';
+        else if (made->fd == order->fd && made->call == CALL_FDATASYNC)
+                order->log[order->length++] = 'S';
+        return 0;
+}
+
+/* And is made sure of: it may be in memory alone. */
 static void an_edit_that_was_published_is_complete(void **state)
 {
         struct fixture *f = *state;
+        struct order order = {.fd = f->left.image.fd};
         uint8_t sector[512];
 
         leave(f, LEFT_SWITCHED);
-        expect(f, false, RECOVERY_WOULD_COMPLETE, RECOVERY_COMPLETE);
+        expect_dry(f, false, RECOVERY_WOULD_COMPLETE);
+        system_calls_context = &order;
+        system_calls_before = note_order;
+        assert_int_equal(search(f, false, false)->state, RECOVERY_COMPLETE);
+        system_calls_before = NULL;
+        assert_string_equal(order.log, "WSu");
         assert_int_equal(pread(f->left.image.fd, sector, 512, 512), 512);
         assert_int_equal(sector[511], 0xa1);
         assert_false(is_there(f->left.journal));
@@ -325,6 +357,43 @@ static void an_edit_that_cannot_be_undone_stays_hot(void **state)
         assert_false(left_edit_image_is_old(&f->left));
         assert_int_equal(search(f, false, false)->state, RECOVERY_UNDONE);
         assert_true(left_edit_image_is_old(&f->left));
+}
+
+struct syncs {
+        int fd;
+        unsigned int count;
+        unsigned int fails;
+};
+
+static int fail_one_sync(void *context, const struct system_call_made *made)
+{
+        struct syncs *syncs = context;
+
+        if (made->call != CALL_FDATASYNC || made->fd != syncs->fd)
+                return 0;
+        return ++syncs->count == syncs->fails ? EIO : 0;
+}
+
+/* The pages count as clean then, and the disk may have anything: they are written
+ * again. */
+static void one_sync_that_fails_is_made_good_at_once(void **state)
+{
+        struct fixture *f = *state;
+        struct syncs syncs = {.fd = f->left.image.fd};
+
+        do {
+                leave(f, LEFT_APPLIED);
+                syncs.count = 0;
+                syncs.fails++;
+                system_calls_context = &syncs;
+                system_calls_before = fail_one_sync;
+                begin(f, false, false);
+                assert_int_equal(recovery_search(&f->recovery, places(f)), 0);
+                system_calls_before = NULL;
+                assert_int_equal(f->recovery.items[0].state, RECOVERY_UNDONE);
+                assert_true(left_edit_image_is_old(&f->left));
+        } while (syncs.count >= syncs.fails);
+        assert_true(syncs.fails > 3);
 }
 
 /* ---- discarding ----------------------------------------------------------------------
@@ -568,6 +637,7 @@ int main(void)
             TEST(a_journal_that_cannot_be_used_stops),
             TEST(a_journal_whose_writer_lives_stops),
             TEST(an_edit_that_cannot_be_undone_stays_hot),
+            TEST(one_sync_that_fails_is_made_good_at_once),
             TEST(a_journal_is_discarded_and_the_image_kept),
             TEST(what_cannot_be_discarded_is_told),
             TEST(nothing_is_found_where_there_is_nothing),
