@@ -19,6 +19,7 @@
  *
  *     BEGIN    file size as the guest saw it, final size
  *     ASSERT   header cluster, directory, ...         (what the plan rests on)
+ *     CLAIM    the clusters that the edit takes
  *     JOURNAL  step 1: writes of the build
  *     JOURNAL  step 2: the switch
  *     APPLY    step 1
@@ -105,9 +106,17 @@ enum abi_action {
 #define ABI_CALL_BLOCK_DEVICE                                                            \
         2u /* file_size cannot change; fresh clusters may hold data */
 
+/* Bytes of the image. */
+struct abi_range {
+        uint64_t offset;
+        uint64_t length;
+};
+#define ABI_MAX_RANGES 128u
+
 /*
- * Parameters of `instar bitmap`.  A merge source is a slice of `names`; the
- * target's name is kept apart.  granularity 0 means the default.
+ * Parameters of `instar bitmap`, and at the end those of the proof that nothing in the
+ * image refers to some ranges (guest/ops/unreferenced.c).  A merge source is a slice of
+ * `names`; the target's name is kept apart.  granularity 0 means the default.
  */
 struct abi_call {
         uint64_t memory_size;        /* end of the arena, bytes from address 0 */
@@ -123,6 +132,9 @@ struct abi_call {
         uint16_t source_length[ABI_MAX_MERGE_SOURCES];
         uint8_t target[1024];
         uint8_t names[ABI_NAMES_POOL];
+        uint32_t range_count;
+        uint32_t reserved;
+        struct abi_range ranges[ABI_MAX_RANGES];
 };
 
 /* The host fingerprints min(file size, this) bytes from offset 0; it reads no
@@ -152,6 +164,9 @@ enum abi_op {
         ABI_APPLY = 7,
         /* The last request of the last doorbell: `result` holds the outcome. */
         ABI_END = 8,
+        /* [offset, +length) are clusters that the transaction takes: nothing refers to
+         * them before the switch.  Before any ABI_APPLY. */
+        ABI_CLAIM = 9,
 };
 
 /* abi_request.flags of ABI_BEGIN: this transaction makes room for the edit, which
@@ -238,6 +253,8 @@ enum abi_code {
         ABI_BAD_REFCOUNTS = 38, /* detail[0]: cluster's file offset, detail[1]: its
                                  * refcount, detail[2]: enum abi_refcount_fault */
         ABI_NO_AUTOCLEAR_EXTENSION = 39, /* autoclear bit set, no bitmaps extension */
+        ABI_REFERENCED = 40, /* something refers to a range; detail[0]: file offset */
+        ABI_UNPROVABLE = 41, /* the image is damaged: who refers to what is not known */
 };
 
 enum abi_header_fault {

@@ -120,6 +120,7 @@ static void reset(struct journal *journal, uint64_t old_size, uint64_t final_siz
         journal->buffer_offset = 0;
         journal->undo.sync_failed = false;
         journal->undo.sync_unknown = false;
+        journal->undo.only_new = false;
         journal->undo.dirty = false;
 }
 

@@ -82,6 +82,7 @@ enum journal_record_kind {
         JOURNAL_RECORD_ASKED = 1,
         JOURNAL_RECORD_CHANGE = 2,
         JOURNAL_RECORD_CLOSE = 3,
+        JOURNAL_RECORD_CLAIM = 4,
 };
 
 /* RECORD_ASKED: the first record of the file, and nowhere else. */
@@ -110,6 +111,11 @@ enum journal_old {
 /* Sectors of one record; a larger change is split. */
 #define CHANGE_MAX_SECTORS_BYTES 64u   /* with old bytes */
 #define CHANGE_MAX_SECTORS       1024u /* without */
+
+/* RECORD_CLAIM */
+#define CLAIM_OFFSET 24u /* u64: in the image */
+#define CLAIM_LENGTH 32u /* u64: not 0 */
+#define CLAIM_SIZE   40u
 
 /* RECORD_CLOSE; what is left of its last sector's payload is zeros. */
 #define CLOSE_BATCH      24u /* u32 */

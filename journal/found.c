@@ -27,10 +27,6 @@ int journal_image_describe(int image_fd, struct journal_image *image)
         if (fstat(image_fd, &status) != 0)
                 return -errno;
         image->owner = status.st_uid;
-        image->has_mtime = S_ISREG(status.st_mode) && status.st_mtim.tv_sec >= 0;
-        if (image->has_mtime)
-                image->mtime = (uint64_t)status.st_mtim.tv_sec * 1000000000u +
-                               (uint64_t)status.st_mtim.tv_nsec;
         return journal_identify(image_fd, &image->identity);
 }
 

@@ -33,8 +33,6 @@
 struct journal_image {
         struct journal_identity identity;
         uid_t owner;
-        bool has_mtime; /* not on a block device: its node's time says nothing */
-        uint64_t mtime; /* nanoseconds since the epoch */
 };
 
 /* From an open descriptor.  0 or a negative errno. */
@@ -82,7 +80,6 @@ struct journal_found {
         char *image_path; /* malloc'ed; NULL: not known */
         uint64_t extents; /* runs of sectors that the closed batches change */
         uint64_t bytes;   /* in them */
-        uint64_t marked;  /* when a recovery last said that it is under way */
 
         struct journal_reader reader;
         struct journal_undo undo;
@@ -100,18 +97,33 @@ void journal_found_close(struct journal_found *found);
 
 /* What a hot journal means for the image. */
 enum journal_verdict {
-        JOURNAL_VERDICT_COMPLETE, /* the switch is there */
+        JOURNAL_VERDICT_COMPLETE, /* the switch is there, and all else */
+        /* The switch is there; something else has been written since. */
+        JOURNAL_VERDICT_SUPERSEDED,
+        /* It is not there, and what is there can be undone, if nothing refers to what the
+         * edit had taken: journal_found_claims(). */
         JOURNAL_VERDICT_UNDO,
         /* Somebody else has written since: theirs is the truth (invariant 7). */
-        JOURNAL_VERDICT_LATER,   /* the image was written later than the journal */
         JOURNAL_VERDICT_SIZE,    /* its size is none that the edit gave it */
         JOURNAL_VERDICT_CONTENT, /* it holds bytes that are not the edit's */
 };
 
 /* Writes nothing.  0, or a negative errno where the journal or the image cannot be
  * read. */
-int journal_found_judge(struct journal_found *found, const struct journal_image *image,
-                        const struct image_io *io, enum journal_verdict *verdict);
+int journal_found_judge(struct journal_found *found, const struct image_io *io,
+                        enum journal_verdict *verdict);
+
+/* Bytes of the image. */
+struct journal_range {
+        uint64_t offset;
+        uint64_t length;
+};
+
+/* What the transaction had taken, and what undoing it therefore gives back: the claims of
+ * its closed batches, neighbours joined.  *ranges is malloc'ed.  0 or a negative errno.
+ */
+int journal_found_claims(struct journal_found *found, struct journal_range **ranges,
+                         size_t *count);
 
 /*
  * Undo, write ABORTED, remove the journal.  0; a negative errno where the journal stays
@@ -126,8 +138,11 @@ int journal_found_undo(struct journal_found *found, const struct image_io *io);
  */
 int journal_found_complete(struct journal_found *found, const struct image_io *io);
 
-/* Unlink it, durably: it is ended, empty, or given up.  Where it is gone, that is no
- * error.  0 or a negative errno. */
+/* Give it up: a hot one is ended first.  0 or a negative errno. */
+int journal_found_discard(struct journal_found *found);
+
+/* Unlink it, durably: it is ended or empty.  Where it is gone, that is no error.  0 or a
+ * negative errno. */
 int journal_found_remove(struct journal_found *found);
 
 /* Give it the name IMAGE.TRANSACTION.instar-journal, so that it is in nobody's way

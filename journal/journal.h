@@ -17,6 +17,7 @@
  *   for each transaction, under the sandbox (no allocation, few system calls):
  *     journal_begin()              creates the file
  *     journal_add()...             undo records, in the order of application
+ *     journal_claim()...           what the transaction takes
  *     journal_index_put()          returns at once; the child works meanwhile
  *     journal_close_batch()        durable: only now may the image change (invariant 1)
  *     journal_index_wait()         before the first change of the image
@@ -189,6 +190,13 @@ int journal_begin(struct journal *journal, uint64_t old_size, uint64_t final_siz
  * for a change that struct journal_change does not allow.  After a failed write
  * every further add and close_batch fails with the same error. */
 int journal_add(struct journal *journal, const struct journal_change *change);
+
+/*
+ * Record that the transaction takes these bytes of the image, to which nothing in it
+ * refers before the switch: undoing the transaction gives them back, so recovery asks
+ * first whether that is still true.  -EINVAL: not inside the final size.
+ */
+int journal_claim(struct journal *journal, uint64_t offset, uint64_t length);
 
 /* Write the closing record and make everything so far durable; the first time
  * also room for the ending record and the directory entry.  Where it fails, nothing of

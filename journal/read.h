@@ -73,6 +73,10 @@ struct journal_record {
                         const uint8_t *old_bytes; /* NULL unless JOURNAL_OLD_BYTES */
                 } change;
                 struct {
+                        uint64_t offset; /* in the image */
+                        uint64_t length;
+                } claim;
+                struct {
                         uint64_t count;
                         uint64_t time; /* ns since the epoch */
                 } close;

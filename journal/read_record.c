@@ -131,6 +131,8 @@ static size_t whole_size(const struct journal_reader *reader, uint32_t kind)
                 if (load_le32(bytes + CHANGE_OLD) == JOURNAL_OLD_BYTES)
                         each += JOURNAL_SECTOR;
                 return CHANGE_HASHES + load_le32(bytes + CHANGE_SECTORS) * each;
+        case JOURNAL_RECORD_CLAIM:
+                return load_le32(bytes + RECORD_FLAGS) ? 0 : CLAIM_SIZE;
         case JOURNAL_RECORD_CLOSE:
                 if (load_le32(bytes + CLOSE_RESERVED_1) ||
                     load_le32(bytes + RECORD_FLAGS))
@@ -151,6 +153,18 @@ static bool fill_asked(const uint8_t *bytes, struct journal_record *record)
         record->asked.path = record->asked.text + record->asked.length;
         length = (size_t)record->asked.length + record->asked.path_length;
         return all_zero(bytes + ASKED_TEXT + length, padded_to_8(length) - length);
+}
+
+static bool fill_claim(const struct journal_reader *reader, struct journal_record *record)
+{
+        uint64_t end;
+
+        record->claim.offset = load_le64(reader->record + CLAIM_OFFSET);
+        record->claim.length = load_le64(reader->record + CLAIM_LENGTH);
+        return record->claim.length &&
+               !__builtin_add_overflow(record->claim.offset, record->claim.length,
+                                       &end) &&
+               end <= reader->header.final_size;
 }
 
 /* The closing record against what was summed up since the batch began. */
@@ -213,6 +227,8 @@ int journal_reader_parse(struct journal_reader *reader, uint64_t position, uint3
         if (kind == JOURNAL_RECORD_CHANGE)
                 fill_change(reader->record, record);
         else if (kind == JOURNAL_RECORD_ASKED && !fill_asked(reader->record, record))
+                return journal_reader_damaged(reader, JOURNAL_FAULT_RECORD, position);
+        else if (kind == JOURNAL_RECORD_CLAIM && !fill_claim(reader, record))
                 return journal_reader_damaged(reader, JOURNAL_FAULT_RECORD, position);
         else if (kind == JOURNAL_RECORD_CLOSE)
                 return check_close(reader, record);

@@ -2,20 +2,17 @@
 /*
  * Recovery: what a hot journal means for the image, and what is done about it.
  *
- *     the switch's sector holds its new content    complete: nothing is undone (invariant
- * 2) else the image was written to later than the journal could have been about another
- * writer: nothing is touched else size and every sector are the edit's    undone, in
- * reverse, step by step else                                         another writer:
- * nothing is touched
+ * The switch is in the image, and all else that the edit wrote: it is complete (invariant
+ * 2).  The switch is there, and something else is not: whoever wrote that, the switch
+ * stands.  The switch is not there, and size and every sector are the edit's: it can be
+ * undone, in reverse, step by step.  Otherwise another program has written; it began from
+ * a valid image (invariant 4), so what it left is the truth, and nothing is touched.
  *
- * Another writer began from a valid image (invariant 4), so what it left is the truth,
- * and the clusters that the edit had taken may be in use (invariant 7).  Content alone
- * does not always show it: a virtual machine may have allocated a cluster that the edit
- * had prepared, and have written zeros to it.  Hence the time.
- *
- * Recovery writes to the image itself, so before it does that it says so in the
- * journal, with its own boot and time: a recovery that was interrupted, perhaps by
- * another power loss, is not taken for another writer (invariant 3).
+ * Content alone does not show every other writer: a virtual machine may have taken the
+ * very clusters that the edit had taken, and have written zeros to them (invariant 7). So
+ * the journal names what the edit takes (claims), and the caller has it proved that
+ * nothing refers to that before it undoes.  No clock is asked: after a power loss, on
+ * another machine, or after a disk that hung for minutes, none can be relied on.
  *
  * The process that left the journal may have seen a sync fail, upon which the kernel
  * calls pages clean that never reached the disk; a later process is not told.  So every
@@ -34,13 +31,6 @@
 #include "journal/boot.h"
 #include "journal/bytes.h"
 #include "journal/ending.h"
-
-/* Nanoseconds that may pass between a batch and the writes that it covers: the guest's
- * time limit, with room for a slow disk. */
-#define WRITER_LIMIT (60u * UINT64_C(1000000000))
-
-/* Nanoseconds after which a recovery says again that it is under way. */
-#define MARK_AGAIN (WRITER_LIMIT / 6)
 
 /* ---- judging ----------------------------------------------------------------- */
 
@@ -69,94 +59,103 @@ static int switch_is_there(struct journal_found *found, const struct image_io *i
                                   journal_record_hash(&record, 0);
 }
 
-static bool written_later(const struct journal_found *found,
-                          const struct journal_image *image)
-{
-        static const uint8_t not_known[JOURNAL_BOOT_ID_SIZE];
-        const struct journal_reader *reader = &found->reader;
-        const uint8_t *boot = reader->header.boot;
-        uint64_t last = reader->close_time;
-        uint8_t now[JOURNAL_BOOT_ID_SIZE];
-
-        if (!image->has_mtime)
-                return false;
-        if (reader->recovering) {
-                boot = reader->recovering_boot;
-                if (reader->ending_time > last)
-                        last = reader->ending_time;
-        }
-        if (image->mtime > last && image->mtime - last > WRITER_LIMIT)
-                return true;
-        boot_id(now);
-        if (memcmp(now, boot, sizeof now) == 0 ||
-            memcmp(now, not_known, sizeof now) == 0 ||
-            memcmp(boot, not_known, sizeof now) == 0)
-                return false;
-        /* A journal that is younger than this boot is another machine's. */
-        return last < boot_time() && image->mtime > boot_time();
-}
-
-int journal_found_judge(struct journal_found *found, const struct journal_image *image,
-                        const struct image_io *io, enum journal_verdict *verdict)
+int journal_found_judge(struct journal_found *found, const struct image_io *io,
+                        enum journal_verdict *verdict)
 {
         bool size_differs;
-        int status = switch_is_there(found, io);
+        int there = switch_is_there(found, io);
+        int status = there;
 
-        if (status < 0)
+        if (there >= 0)
+                status = there
+                             ? undo_look_new(&found->undo, &found->reader, io)
+                             : undo_look(&found->undo, &found->reader, io, &size_differs);
+        if (status && status != -ESTALE)
                 return status;
-        if (status == 1) {
-                *verdict = JOURNAL_VERDICT_COMPLETE;
-                return 0;
-        }
-        if (written_later(found, image)) {
-                *verdict = JOURNAL_VERDICT_LATER;
-                return 0;
-        }
-        status = undo_look(&found->undo, &found->reader, io, &size_differs);
-        if (status == -ESTALE)
+        if (there)
+                *verdict = status ? JOURNAL_VERDICT_SUPERSEDED : JOURNAL_VERDICT_COMPLETE;
+        else if (status)
                 *verdict = size_differs ? JOURNAL_VERDICT_SIZE : JOURNAL_VERDICT_CONTENT;
         else
                 *verdict = JOURNAL_VERDICT_UNDO;
-        return status == -ESTALE ? 0 : status;
+        return 0;
+}
+
+/* ---- what it had taken -------------------------------------------------------- */
+
+static int add_range(struct journal_range **ranges, size_t *count,
+                     const struct journal_record *record)
+{
+        struct journal_range *last = *count ? &(*ranges)[*count - 1] : NULL;
+        struct journal_range *list;
+
+        if (last && last->offset + last->length == record->claim.offset) {
+                last->length += record->claim.length;
+                return 0;
+        }
+        list = reallocarray(*ranges, *count + 1, sizeof *list);
+        if (!list)
+                return -ENOMEM;
+        list[*count] = (struct journal_range){record->claim.offset, record->claim.length};
+        *ranges = list;
+        ++*count;
+        return 0;
+}
+
+int journal_found_claims(struct journal_found *found, struct journal_range **ranges,
+                         size_t *count)
+{
+        struct journal_reader *reader = &found->reader;
+        struct journal_record record;
+        int status = journal_reader_first(reader, &record);
+
+        *ranges = NULL;
+        *count = 0;
+        while (status == 1) {
+                int error = record.kind == JOURNAL_RECORD_CLAIM
+                                ? add_range(ranges, count, &record)
+                                : 0;
+                status = error ? error : journal_reader_next(reader, &record);
+        }
+        if (status < 0) {
+                free(*ranges);
+                *ranges = NULL;
+                *count = 0;
+        }
+        return status;
 }
 
 /* ---- undoing ------------------------------------------------------------------- */
 
-/* Say that a recovery is under way, now. */
+/* Say that a recovery is under way, for whoever looks at the journal. */
 static int mark(struct journal_found *found)
 {
         uint8_t boot[JOURNAL_BOOT_ID_SIZE];
 
         boot_id(boot);
-        found->marked = boot_now();
         return ending_write(found->fd, found->reader.header.transaction,
                             ENDING_RECOVERING, boot);
 }
 
-/* A recovery that takes long says so again and again. */
-static int mark_again(void *context)
+/* An end that is durable is enough: the next writer would remove the file as well.  Where
+ * it cannot be written, a durable removal is. */
+static int end_and_remove(struct journal_found *found, enum journal_end end)
 {
-        struct journal_found *found = context;
+        int error = ending_write(found->fd, found->reader.header.transaction, end, NULL);
+        int removed = journal_found_remove(found);
 
-        return boot_now() - found->marked < MARK_AGAIN ? 0 : mark(found);
+        return error ? removed : 0;
 }
 
 int journal_found_undo(struct journal_found *found, const struct image_io *io)
 {
-        const uint8_t *transaction = found->reader.header.transaction;
         int error = mark(found);
 
         if (error)
                 return error;
         found->undo.sync_unknown = true;
-        found->undo.progress = mark_again;
-        found->undo.progress_context = found;
         error = undo_run(&found->undo, &found->reader, io);
-        if (!error)
-                error = ending_write(found->fd, transaction, JOURNAL_ABORTED, NULL);
-        if (!error) /* its end is durable: the next writer would remove it as well */
-                (void)journal_found_remove(found);
-        return error;
+        return error ? error : end_and_remove(found, JOURNAL_ABORTED);
 }
 
 /* ---- what becomes of the file ------------------------------------------------------ */
@@ -175,12 +174,17 @@ int journal_found_complete(struct journal_found *found, const struct image_io *i
                 return -ESTALE;
         if (length > size - offset) /* never behind the end of the file */
                 length = size - offset;
-        error = mark(found); /* if it is not there after all, this is no other writer */
-        if (!error)
-                error = io->write(io->context, offset, found->undo.image, (size_t)length);
+        error = io->write(io->context, offset, found->undo.image, (size_t)length);
         if (!error)
                 error = io->sync(io->context);
-        return error ? error : journal_found_remove(found);
+        return error ? error : end_and_remove(found, JOURNAL_DONE);
+}
+
+int journal_found_discard(struct journal_found *found)
+{
+        if (found->state == JOURNAL_HOT)
+                return end_and_remove(found, JOURNAL_ABORTED);
+        return journal_found_remove(found);
 }
 
 int journal_found_remove(struct journal_found *found)

@@ -63,8 +63,9 @@ static void explain(struct journal_undo *undo, const struct journal_record *reco
                         continue;
                 i = (uint32_t)((offset - record->change.offset) / JOURNAL_SECTOR);
                 if (undo->foreign[k].hash == journal_record_hash(record, i) ||
-                    undo->foreign[k].hash ==
-                        journal_hash(old_sector(record, i), JOURNAL_SECTOR))
+                    (!undo->only_new &&
+                     undo->foreign[k].hash ==
+                         journal_hash(old_sector(record, i), JOURNAL_SECTOR)))
                         undo->foreign[k].explained = true;
         }
 }
@@ -95,7 +96,8 @@ static void look_at_sector(struct journal_undo *undo, const struct journal_recor
 {
         uint64_t hash;
 
-        if (memcmp(content, old_sector(record, i), JOURNAL_SECTOR) == 0)
+        if (!undo->only_new &&
+            memcmp(content, old_sector(record, i), JOURNAL_SECTOR) == 0)
                 return;
         hash = journal_hash(content, JOURNAL_SECTOR);
         if (hash == journal_record_hash(record, i))
@@ -272,8 +274,6 @@ static int undo_all(struct journal_undo *undo, struct journal_reader *reader,
                 if (record.change.step != step && undo->dirty)
                         error = sync_image(undo, image);
                 step = record.change.step;
-                if (!error && undo->progress)
-                        error = undo->progress(undo->progress_context);
                 if (!error)
                         error = undo_change(undo, &record, image);
                 if (error)
@@ -306,6 +306,17 @@ int undo_look(struct journal_undo *undo, struct journal_reader *reader,
 
         *size_differs = error == -ESTALE;
         return error ? error : look_at_all(undo, reader, image);
+}
+
+int undo_look_new(struct journal_undo *undo, struct journal_reader *reader,
+                  const struct image_io *image)
+{
+        int error;
+
+        undo->only_new = true;
+        error = look_at_all(undo, reader, image);
+        undo->only_new = false;
+        return error;
 }
 
 int undo_run(struct journal_undo *undo, struct journal_reader *reader,

@@ -16,9 +16,8 @@
 struct journal_undo {
         bool sync_failed;  /* a sync failed: what looks old must be written again */
         bool sync_unknown; /* the same may be true of another process's */
-        int (*progress)(void *context); /* called now and then; NULL: not; 0 or -errno */
-        void *progress_context;
-        bool dirty;    /* written since the last sync */
+        bool only_new;     /* an old content explains nothing */
+        bool dirty;        /* written since the last sync */
         uint64_t size; /* of the image, until it is cut: nothing is written behind it */
         uint32_t foreign_count;
         struct {
@@ -37,6 +36,11 @@ struct journal_undo {
  */
 int undo_look(struct journal_undo *undo, struct journal_reader *reader,
               const struct image_io *image, bool *size_differs);
+
+/* The same where everything must have been done: each sector holds one of its new
+ * contents.  The size is not looked at. */
+int undo_look_new(struct journal_undo *undo, struct journal_reader *reader,
+                  const struct image_io *image);
 
 /* Look, then undo everything.  As above; may be called again after an error
  * (invariant 3). */

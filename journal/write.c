@@ -194,6 +194,22 @@ int journal_add(struct journal *journal, const struct journal_change *change)
         return 0;
 }
 
+int journal_claim(struct journal *journal, uint64_t offset, uint64_t length)
+{
+        uint8_t record[CLAIM_SIZE] = {0};
+        uint64_t end;
+
+        if (journal->failed)
+                return journal->failed;
+        if (journal->fd < 0 || length == 0 ||
+            __builtin_add_overflow(offset, length, &end) || end > journal->final_size)
+                return -EINVAL;
+        store_le32(record + RECORD_KIND, JOURNAL_RECORD_CLAIM);
+        store_le64(record + CLAIM_OFFSET, offset);
+        store_le64(record + CLAIM_LENGTH, length);
+        return writer_append_record(journal, record, sizeof record);
+}
+
 /* The closing record, and zeros up to the end of its sector. */
 static int append_close(struct journal *journal)
 {

@@ -52,6 +52,22 @@ static void assert_seen(const struct edit *edit)
                                    edit->old_entries * 8);
 }
 
+static void claim_extent(const struct edit *edit, const struct extent *extent)
+{
+        uint64_t size = edit->image->header.cluster_size;
+        transaction_claim(extent->first * size, extent->count * size);
+}
+
+/* All clusters that the edit takes: recovery gives them back only if nothing has come to
+ * refer to them (invariant 7). */
+static void claim_clusters(const struct edit *edit)
+{
+        claim_extent(edit, &edit->new_table);
+        claim_extent(edit, &edit->new_directory);
+        for (uint64_t i = 0; i < edit->data_extent_count; i++)
+                claim_extent(edit, &edit->data_extents[i]);
+}
+
 /* ---- build ------------------------------------------------------------------------ */
 
 static enum abi_code emit_refcounts(struct edit *edit)
@@ -243,6 +259,7 @@ enum abi_code edit_emit(struct edit *edit)
         uint64_t final = final_size(edit, file_size);
         transaction_begin(file_size, final, 0);
         assert_seen(edit);
+        claim_clusters(edit);
         if ((code = scrub_emit(&edit->allocator, STEP_SCRUB)) ||
             (code = header_clear_autoclear(edit->image, STEP_AUTOCLEAR)) ||
             (code = emit_build(edit, &build)) || (code = emit_switch(edit, build, &step)))

@@ -180,6 +180,16 @@ static uint64_t larger(uint64_t a, uint64_t b)
         return a > b ? a : b;
 }
 
+/* The planned blocks [first, first + count): see transaction_claim(). */
+static void claim_blocks(const struct growth *growth, uint64_t first, uint64_t count)
+{
+        const struct image *image = growth->allocator->image;
+        for (uint64_t i = first; i < first + count; i++)
+                if (image->refcounts.planned[i])
+                        transaction_claim(image->refcounts.planned[i],
+                                          image->header.cluster_size);
+}
+
 /* One transaction for the planned blocks [first, first + count) of the table. */
 static enum abi_code emit_blocks(struct growth *growth, uint64_t first, uint64_t count,
                                  uint64_t *file_size)
@@ -203,6 +213,7 @@ static enum abi_code emit_blocks(struct growth *growth, uint64_t first, uint64_t
         enum abi_code code = emit_build(growth, *file_size, final_size);
         if (code)
                 return code;
+        claim_blocks(growth, first, count);
         *file_size = final_size;
         uint8_t *entries = arena_alloc(count * 8);
         if (!entries)
@@ -269,6 +280,9 @@ static enum abi_code emit_table(struct growth *growth, uint64_t *file_size)
         uint64_t final_size = larger(*file_size, a->growth_end * old.cluster_size);
         if (code || (code = emit_build(growth, *file_size, final_size)))
                 return code;
+        transaction_claim(a->new_table.first * old.cluster_size,
+                          a->new_table.count * old.cluster_size);
+        claim_blocks(growth, 0, rc->planned_entries);
         *file_size = final_size;
         uint8_t fields[12];
         store_be64(fields, a->new_table.first * old.cluster_size);

@@ -22,6 +22,15 @@ void transaction_assert(uint64_t offset, const void *seen, uint64_t length)
         request->value = fingerprint(seen, length);
 }
 
+void transaction_claim(uint64_t offset, uint64_t length)
+{
+        if (!length)
+                return;
+        struct abi_request *request = doorbell_add(ABI_CLAIM, 0);
+        request->offset = offset;
+        request->length = length;
+}
+
 static struct abi_request *change(uint32_t step, uint32_t flags, uint64_t offset,
                                   const void *bytes, uint64_t length)
 {

@@ -19,6 +19,9 @@ void transaction_begin(uint64_t old_size, uint64_t final_size, uint32_t flags);
 /* The image's [offset, +length) must still be what the guest saw. */
 void transaction_assert(uint64_t offset, const void *seen, uint64_t length);
 
+/* The edit takes the clusters [offset, +length), to which nothing refers. */
+void transaction_claim(uint64_t offset, uint64_t length);
+
 /* Overwrite [offset, +length), where the guest saw `old`.  `flags`: 0 or
  * ABI_CHANGE_SWITCH. */
 void transaction_write(uint32_t step, uint32_t flags, uint64_t offset, const void *old,

@@ -78,7 +78,8 @@ static void report(struct check *check, const char *path,
         text_start(&out);
         text_start(&err);
         if (check->results)
-                json_array_append_new(check->results, check_report_json(path, result));
+                json_array_append_new(check->results,
+                                      check_report_json(check->options, path, result));
         else if (!check->options->quiet)
                 check_report_human(path, result, &out);
         check_report_errors(check->options, path, result, &err);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/cli/recovery_exit.h"
+#include "host/vmm/proof.h"
 
 static bool fail(struct check_result *result, enum message message, int error)
 {
@@ -48,6 +49,8 @@ static int look_by_index(struct check_run *run, struct recovery *recovery)
 
         if (status == 0)
                 status = journal_index_found(run->index, recovery_at_index, recovery);
+        if (recovery->error)
+                return recovery->error;
         if (status < 0 && !run->index_error)
                 run->index_error = status;
         return status < 0 ? 0 : status;
@@ -67,6 +70,8 @@ static int look_everywhere(struct check_run *run, const struct image *image,
                 status = recovery_at_index(recovery, journal);
         if (status == 0)
                 status = look_by_index(run, recovery);
+        recovery_remember(recovery, run->index);
+        (void)journal_index_wait(run->index);
         return status;
 }
 
@@ -80,7 +85,7 @@ static bool look(struct check_run *run, const char *path, const char *journal,
 
         if (!open_image(path, dry_run, &image, result))
                 return false;
-        status = recovery_start(recovery, &image);
+        status = recovery_start(recovery, &image, proof_run);
         recovery->dry_run = dry_run;
         recovery->discard = run->options->discard_journal;
         if (status == 0)

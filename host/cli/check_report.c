@@ -16,6 +16,10 @@ static const struct {
     [RECOVERY_COMPLETE] = {"complete",
                            "an interrupted edit had been done: its journal was removed "
                            "(clusters that it replaced may be leaked)"},
+    [RECOVERY_SUPERSEDED] = {"superseded",
+                             "another program has written to the image since an edit of "
+                             "it was interrupted; its state stands, and the journal was "
+                             "removed"},
     [RECOVERY_REMOVED] = {"removed", "the journal of an edit that is over was removed"},
     [RECOVERY_SET_ASIDE] = {"set-aside", "another file's journal was renamed"},
     [RECOVERY_DISCARDED] = {"discarded",
@@ -25,6 +29,9 @@ static const struct {
     [RECOVERY_WOULD_COMPLETE] =
         {"pending-complete", "an interrupted edit had been done: its journal would be "
                              "removed"},
+    [RECOVERY_WOULD_SUPERSEDE] =
+        {"pending-supersede", "another program has written to the image since an edit "
+                              "of it was interrupted; the journal would be removed"},
     [RECOVERY_WOULD_REMOVE] = {"pending-remove",
                                "the journal of an edit that is over would be removed"},
     [RECOVERY_WOULD_SET_ASIDE] = {"pending-set-aside",
@@ -177,7 +184,8 @@ static json_t *item_json(const struct recovery_item *item)
         return object;
 }
 
-json_t *check_report_json(const char *path, const struct check_result *result)
+json_t *check_report_json(const struct check_options *options, const char *path,
+                          const struct check_result *result)
 {
         json_t *object = json_object();
         json_t *journals = json_array();
@@ -185,8 +193,8 @@ json_t *check_report_json(const char *path, const struct check_result *result)
         set(object, "filename", json_escaped(path));
         if (result->message) {
                 struct text *text = malloc(sizeof *text);
-                const struct message_values values = {.path = path,
-                                                      .error = result->error};
+                const struct message_values values = {
+                    .path = path, .argument = options->format, .error = result->error};
 
                 if (text) {
                         text_start(text);

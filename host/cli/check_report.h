@@ -21,6 +21,7 @@ void check_report_errors(const struct check_options *options, const char *path,
                          const struct check_result *result, struct text *err);
 
 /* For programs; NULL without memory. */
-json_t *check_report_json(const char *path, const struct check_result *result);
+json_t *check_report_json(const struct check_options *options, const char *path,
+                          const struct check_result *result);
 
 #endif

@@ -239,7 +239,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_JOURNAL_KEPT] =
         {"the edit failed and was undone, but its undo journal could not be ended "
          "({error}): {journal}",
-         "the image is as it was; instar check IMAGE removes the journal"},
+         "the image has its old bitmaps; instar check IMAGE removes the journal"},
 
     [MESSAGE_RECOVERY_CONFLICT] =
         {"the image is in conflict with the undo journal of an interrupted edit, "
@@ -276,6 +276,12 @@ static const struct message_row rows[MESSAGE_COUNT] = {
         {"warning: the index of interrupted edits could not be read: {error}",
          "journals beside their images are found without it: instar check --all DIR..."},
 
+    [MESSAGE_RECOVERY_UNPROVED] = {"an interrupted edit could not be recovered: {fault}: "
+                                   "{error}; its undo journal is "
+                                   "kept: {journal}",
+                                   "a guest program makes the proof: see that /dev/kvm "
+                                   "is there and accessible, then "
+                                   "try again: instar check IMAGE"},
     [MESSAGE_RECOVERY_FAILED] =
         {"an interrupted edit could not be recovered: {error}; its undo journal is kept: "
          "{journal}",
@@ -313,8 +319,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_WARNING_JOURNAL_KEPT] = {"warning: the edit was done, but its undo journal "
                                       "could not be ended ({error}) and "
                                       "is still there: {journal}",
-                                      "the image is whole; instar check IMAGE removes "
-                                      "the journal"},
+                                      "the image is whole, but clusters that the edit "
+                                      "replaced may be left leaked; instar check IMAGE "
+                                      "removes the journal"},
     [MESSAGE_WARNING_SET_ASIDE] =
         {"warning: the undo journal {journal} belongs to another file; it was renamed to "
          "{argument}",

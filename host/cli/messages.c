@@ -169,5 +169,7 @@ enum message message_of_recovery(const struct recovery_item *item,
         values->journal = item->path;
         values->fault = item->reason;
         values->error = abs(item->error);
+        if (item->state == RECOVERY_FAILED && item->reason)
+                return MESSAGE_RECOVERY_UNPROVED;
         return of_state[item->state];
 }

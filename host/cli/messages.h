@@ -124,6 +124,7 @@ enum message {
         MESSAGE_RECOVERY_UNREADABLE,
         MESSAGE_RECOVERY_BUSY,
         MESSAGE_RECOVERY_FAILED,
+        MESSAGE_RECOVERY_UNPROVED,
         MESSAGE_JOURNAL_SEARCH,
 
         /* instar check */

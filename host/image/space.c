@@ -11,11 +11,14 @@ uint64_t image_free_space(int fd)
         struct statfs status;
         uint64_t blocks;
         uint64_t bytes;
+        uint64_t unit;
 
-        if (fstatfs(fd, &status) != 0 || status.f_blocks == 0 || status.f_bsize <= 0)
+        if (fstatfs(fd, &status) != 0 || status.f_blocks == 0)
                 return UINT64_MAX;
         blocks = geteuid() == 0 ? status.f_bfree : status.f_bavail;
-        if (__builtin_mul_overflow(blocks, (uint64_t)status.f_bsize, &bytes))
+        /* Blocks are counted in units of the fragment size, where there is one. */
+        unit = (uint64_t)(status.f_frsize > 0 ? status.f_frsize : status.f_bsize);
+        if (__builtin_mul_overflow(blocks, unit, &bytes))
                 return UINT64_MAX;
         return bytes;
 }

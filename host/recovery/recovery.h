@@ -15,17 +15,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "guest/abi.h"
 #include "host/image/image.h"
 #include "journal/found.h"
 
 enum recovery_state {
         RECOVERY_UNDONE,     /* the image is as it was before the edit */
         RECOVERY_COMPLETE,   /* the edit had been done */
+        RECOVERY_SUPERSEDED, /* another program has written since, and its state stands */
         RECOVERY_REMOVED,    /* the edit had ended, or had not begun to write */
         RECOVERY_SET_ASIDE,  /* another file's journal: it has a new name */
         RECOVERY_DISCARDED,  /* as the user said: the image stays as it is */
         RECOVERY_WOULD_UNDO, /* the same, where nothing is to be changed */
         RECOVERY_WOULD_COMPLETE,
+        RECOVERY_WOULD_SUPERSEDE,
         RECOVERY_WOULD_REMOVE,
         RECOVERY_WOULD_SET_ASIDE,
         RECOVERY_WOULD_DISCARD,
@@ -41,6 +44,18 @@ enum recovery_state {
 
 #define RECOVERY_FIRST_STOP RECOVERY_CONFLICT
 
+/* Does anything in the image refer to some ranges of it? */
+enum recovery_proof {
+        RECOVERY_PROVED,     /* nothing does */
+        RECOVERY_REFERENCED, /* something does */
+        RECOVERY_UNPROVABLE, /* the image is damaged: nobody knows */
+};
+
+/* Answers that by reading the image, which this room does not (invariant 8).  0 and
+ * *proof, or a negative errno. */
+typedef int recovery_prover(struct image *image, const struct abi_range *ranges,
+                            size_t count, enum recovery_proof *proof);
+
 /* One journal. */
 struct recovery_item {
         enum recovery_state state;
@@ -50,7 +65,9 @@ struct recovery_item {
         char *new_path;                            /* RECOVERY_SET_ASIDE; else NULL */
         char transaction[2 * JOURNAL_ID_SIZE + 1]; /* "": not known */
         char *asked;                               /* any bytes; NULL: not known */
-        uint64_t begun; /* nanoseconds since the epoch; 0: not known */
+        char *image_path; /* where the image was, as the journal says; NULL: not known */
+        struct journal_identity identity; /* of the image, as the journal says */
+        uint64_t begun;                   /* nanoseconds since the epoch; 0: not known */
         uint64_t extents;
         uint64_t bytes;
         uint64_t old_size;
@@ -64,12 +81,15 @@ struct recovery {
         struct journal_image facts;
         bool dry_run; /* change nothing */
         bool discard; /* keep the image as it is, and remove the journal */
+        recovery_prover *prove;
+        int error; /* negative errno: a place could not be looked at */
         unsigned int count;
         struct recovery_item items[RECOVERY_ITEMS_MAX];
 };
 
 /* 0 or a negative errno. */
-int recovery_start(struct recovery *recovery, struct image *image);
+int recovery_start(struct recovery *recovery, struct image *image,
+                   recovery_prover *prove);
 
 /*
  * Deal with every journal that is found.  `search->identity` is filled in.  0; 1 where
@@ -81,6 +101,10 @@ int recovery_search(struct recovery *recovery, struct journal_search search);
 /* The same for one path that the index or the user knows: another image's journal there
  * is left alone.  `recovery` is a struct recovery. */
 int recovery_at_index(void *recovery, const char *path);
+
+/* Put journals that were set aside into the index under their new names, so that
+ * they are found when their image is met.  Returns at once. */
+void recovery_remember(const struct recovery *recovery, struct journal_index *index);
 
 /* The item that stops every command that would write, or NULL. */
 const struct recovery_item *recovery_stop(const struct recovery *recovery);

@@ -103,6 +103,9 @@ static enum run_status answer(struct doorbell *d, uint32_t index, uint32_t count
         d->last = *r;
         if (r->reserved)
                 return broken(d, "reserved field");
+        if (d->reads_only && r->op != ABI_READ && r->op != ABI_QUERY_HOLE &&
+            r->op != ABI_POPULATE && r->op != ABI_END)
+                return broken(d, "a request that writes");
         switch (r->op) {
         case ABI_READ:
                 return answer_read(d, r);
@@ -114,6 +117,8 @@ static enum run_status answer(struct doorbell *d, uint32_t index, uint32_t count
                 return transaction_begin(d->transaction, r);
         case ABI_ASSERT:
                 return answer_assert(d, r);
+        case ABI_CLAIM:
+                return transaction_claim(d->transaction, r);
         case ABI_JOURNAL:
                 return transaction_declare(d->transaction, r);
         case ABI_APPLY:

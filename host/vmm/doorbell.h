@@ -14,6 +14,7 @@ struct doorbell {
         struct image_io io;
         struct transaction *transaction;
         struct abi_request *requests; /* the copy: ABI_MAX_REQUESTS */
+        bool reads_only;              /* this program has no use for anything else */
         uint64_t rings;
         uint64_t bytes_read;
         struct abi_request last; /* the request that was looked at last */

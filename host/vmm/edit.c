@@ -14,6 +14,7 @@
 
 #include "host/sandbox/sandbox.h"
 #include "host/vmm/doorbell.h"
+#include "host/vmm/proof.h"
 #include "host/vmm/signals.h"
 #include "host/vmm/transaction.h"
 #include "journal/journal.h"
@@ -75,6 +76,9 @@ static bool recover_by_index(struct run *run)
 {
         int status =
             journal_index_found(run->index, recovery_at_index, &run->report->recovery);
+        if (run->report->recovery.error)
+                return recovered(run, run->report->recovery.error);
+        recovery_remember(&run->report->recovery, run->index);
         /* The index is a help, not a condition: its failure is a warning. */
         return status < 0 ? true : recovered(run, status);
 }
@@ -91,7 +95,7 @@ static bool prepare_journal(struct run *run)
 {
         const struct edit_request *request = run->request;
         const struct journal_identity *identity = &run->report->recovery.facts.identity;
-        int error = recovery_start(&run->report->recovery, request->image);
+        int error = recovery_start(&run->report->recovery, request->image, proof_run);
         if (!error)
                 error = journal_state_directory(&run->state_directory);
         if (error < 0)

@@ -6,5 +6,6 @@
 #include "host/vmm/vm.h"
 
 extern const struct vm_program guest_bitmap_program;
+extern const struct vm_program guest_unreferenced_program;
 
 #endif

@@ -70,6 +70,8 @@ enum run_status transaction_begin(struct transaction *transaction,
                                   const struct abi_request *request);
 enum run_status transaction_assert(struct transaction *transaction,
                                    const struct abi_request *request);
+enum run_status transaction_claim(struct transaction *transaction,
+                                  const struct abi_request *request);
 enum run_status transaction_declare(struct transaction *transaction,
                                     const struct abi_request *request);
 enum run_status transaction_apply(struct transaction *transaction,

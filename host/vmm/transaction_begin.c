@@ -145,3 +145,20 @@ enum run_status transaction_assert(struct transaction *t,
                 return RUN_OK;
         return journal_first_sector(t, first);
 }
+
+/* ---- claims ------------------------------------------------------------------------ */
+
+enum run_status transaction_claim(struct transaction *t,
+                                  const struct abi_request *request)
+{
+        uint64_t end;
+        if (t->state != TRANSACTION_OPEN || t->applied_step)
+                return transaction_broken(t, "claim outside a build");
+        if (!request->length ||
+            __builtin_add_overflow(request->offset, request->length, &end) ||
+            end > t->final_size)
+                return transaction_broken(t, "claim: outside the file");
+        int error = journal_claim(t->journal, request->offset, request->length);
+        t->unclosed = true;
+        return error < 0 ? transaction_failed(t, RUN_JOURNAL_ERROR, error) : RUN_OK;
+}

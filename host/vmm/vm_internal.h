@@ -67,6 +67,9 @@ void vm_memory_release(struct vm *vm);
 int vm_guard(struct vm *vm);
 void vm_unguard(const struct vm *vm);
 
+/* In a child process: the parent's machine and its timer are not there. */
+void vm_after_fork(void);
+
 /* ioctl(2) as 0-or-more, or a negative errno; restarted when interrupted. */
 int vm_ioctl(int fd, unsigned long request, void *argument);
 

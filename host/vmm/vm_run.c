@@ -76,9 +76,17 @@ static int start_ticking(void)
         return 0;
 }
 
+static bool ticking;
+
+void vm_after_fork(void)
+{
+        guarded = NULL;
+        interrupted = 0;
+        ticking = false; /* timer_create(2): not inherited */
+}
+
 int vm_guard(struct vm *vm)
 {
-        static bool ticking;
         int error = 0;
 
         if (guarded)

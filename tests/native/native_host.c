@@ -219,6 +219,8 @@ static enum native_status answer(struct native_host *host, uint32_t index, uint3
                 return answer_populate(host, r);
         case ABI_BEGIN:
                 return native_begin(host, r);
+        case ABI_CLAIM:
+                return native_claim(host, r);
         case ABI_ASSERT:
                 return answer_assert(host, r);
         case ABI_JOURNAL:

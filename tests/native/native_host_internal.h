@@ -70,6 +70,7 @@ bool native_guest_range(const struct native_host *host, guest_addr_t addr,
 /* native_transaction.c */
 enum native_status native_begin(struct native_host *host, const struct abi_request *r);
 enum native_status native_assert(struct native_host *host, const struct abi_request *r);
+enum native_status native_claim(struct native_host *host, const struct abi_request *r);
 enum native_status native_apply(struct native_host *host, const struct abi_request *r);
 bool native_is_complete(const struct native_host *host);
 void native_transaction_end(struct native_host *host);

@@ -75,6 +75,18 @@ enum native_status native_assert(struct native_host *host, const struct abi_requ
         return status;
 }
 
+/* The real host writes it into its journal. */
+enum native_status native_claim(struct native_host *host, const struct abi_request *r)
+{
+        uint64_t end;
+        if (host->transaction.state != NATIVE_OPEN || host->transaction.applied_step)
+                return native_broken(host, "claim outside a build");
+        if (!r->length || __builtin_add_overflow(r->offset, r->length, &end) ||
+            end > host->transaction.final_size)
+                return native_broken(host, "claim: outside the file");
+        return NATIVE_OK;
+}
+
 /* ---- apply ---------------------------------------------------------------------- */
 
 static enum native_status write_bytes(struct native_host *host,

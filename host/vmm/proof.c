@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The child has the parent's descriptors, image and locks included; it arms a sandbox
+ * before the guest's first instruction, answers nothing but reads (invariant 10), writes
+ * its verdict into a pipe and ends.  Its end takes the machine with it.
+ */
+#include "host/vmm/proof.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/sandbox/sandbox.h"
+#include "host/vmm/doorbell.h"
+#include "host/vmm/programs.h"
+#include "host/vmm/vm_internal.h"
+#include "journal/journal.h"
+
+#define MEMORY_LIMIT      (UINT64_C(256) << 20)
+#define DOORBELL_LIMIT_MS 60000u
+
+/* What goes through the pipe. */
+struct verdict {
+        enum recovery_proof proof;
+        int error; /* negative errno */
+};
+
+struct prover {
+        struct image *image;
+        struct vm *vm;
+        struct transaction transaction; /* none is ever begun */
+        struct doorbell doorbell;
+        struct abi_call call;
+};
+
+/* ---- in the child -------------------------------------------------------------------
+ */
+
+static int prepare(struct prover *p, struct image *image)
+{
+        const struct sandbox_config nothing = {.journal_directory_fd = -1};
+        int error;
+        vm_after_fork();
+        p->image = image;
+        error = vm_create(MEMORY_LIMIT, &p->vm);
+        if (!error)
+                error = doorbell_create(&p->doorbell, p->vm, image, &p->transaction);
+        p->doorbell.reads_only = true;
+        return error ? error : sandbox_arm(&nothing);
+}
+
+static int load(struct prover *p, const struct abi_range *ranges, size_t count)
+{
+        int error = -image_refresh_size(p->image);
+        if (!error)
+                error = vm_load(p->vm, &guest_unreferenced_program);
+        if (error)
+                return error;
+        struct abi_call *call = vm_call(p->vm);
+        memset(call, 0, sizeof *call);
+        call->memory_size = MEMORY_LIMIT;
+        call->file_size = p->image->size;
+        call->flags = p->image->block_device ? ABI_CALL_BLOCK_DEVICE : 0;
+        call->range_count = (uint32_t)count;
+        memcpy(call->ranges, ranges, count * sizeof *ranges);
+        doorbell_restart(&p->doorbell);
+        return 0;
+}
+
+static struct verdict verdict_of(uint32_t code)
+{
+        switch (code) {
+        case ABI_OK:
+                return (struct verdict){.proof = RECOVERY_PROVED};
+        case ABI_REFERENCED:
+                return (struct verdict){.proof = RECOVERY_REFERENCED};
+        case ABI_TOO_LARGE:
+                return (struct verdict){.error = -ENOMEM};
+        default:
+                return (struct verdict){.proof = RECOVERY_UNPROVABLE};
+        }
+}
+
+/* As many ranges as a call holds. */
+static struct verdict prove(struct prover *p, const struct abi_range *ranges,
+                            size_t count)
+{
+        int error = load(p, ranges, count);
+        if (error)
+                return (struct verdict){.error = error};
+        while (!p->doorbell.ended) {
+                enum vm_exit exit = vm_run(p->vm, DOORBELL_LIMIT_MS);
+                enum run_status status;
+                if (exit == VM_EXIT_FAILED)
+                        return (struct verdict){.error = vm_diagnose(p->vm)->error};
+                if (exit != VM_EXIT_DOORBELL)
+                        return (struct verdict){.proof = RECOVERY_UNPROVABLE};
+                status = doorbell_answer(&p->doorbell);
+                if (status == RUN_READ_ERROR)
+                        return (struct verdict){.error = p->transaction.fault.error};
+                if (status)
+                        return (struct verdict){.proof = RECOVERY_UNPROVABLE};
+        }
+        return verdict_of(p->doorbell.result.code);
+}
+
+static struct verdict prove_all(struct image *image, const struct abi_range *ranges,
+                                size_t count)
+{
+        static struct prover prover;
+        struct verdict verdict = {.proof = RECOVERY_PROVED};
+        int error = prepare(&prover, image);
+        if (error)
+                return (struct verdict){.error = error};
+        while (count && !verdict.error && verdict.proof == RECOVERY_PROVED) {
+                size_t part = count < ABI_MAX_RANGES ? count : ABI_MAX_RANGES;
+                verdict = prove(&prover, ranges, part);
+                ranges += part;
+                count -= part;
+        }
+        return verdict;
+}
+
+/* Ctrl-C is the parent's affair: what it has begun it finishes. */
+static void leave_signals_to_the_parent(void)
+{
+        static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+        for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+                signal(signals[i], SIG_IGN);
+}
+
+_Noreturn static void child(int pipe_fd, struct image *image,
+                            const struct abi_range *ranges, size_t count)
+{
+        leave_signals_to_the_parent();
+        struct verdict verdict = prove_all(image, ranges, count);
+        ssize_t written = write(pipe_fd, &verdict, sizeof verdict);
+        _exit(written == sizeof verdict ? 0 : 1);
+}
+
+/* ---- in the parent --------------------------------------------------------------------
+ */
+
+/* A child that dies without a verdict was killed, by its filter perhaps. */
+static int receive(int pipe_fd, enum recovery_proof *proof)
+{
+        struct verdict verdict;
+        ssize_t n;
+        do
+                n = read(pipe_fd, &verdict, sizeof verdict);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        if (n != sizeof verdict)
+                return -ECHILD;
+        *proof = verdict.proof;
+        return verdict.error;
+}
+
+/* As long as the child lives it shares the image's locks.  It is reaped by the kernel
+ * (SIGCHLD is ignored), upon which this ends with ECHILD. */
+static void wait_for(pid_t pid)
+{
+        while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+}
+
+int proof_run(struct image *image, const struct abi_range *ranges, size_t count,
+              enum recovery_proof *proof)
+{
+        struct sigaction reaped = {.sa_handler = SIG_IGN};
+        int ends[2];
+        if (sigaction(SIGCHLD, &reaped, NULL) || pipe2(ends, O_CLOEXEC))
+                return -errno;
+        pid_t pid = fork();
+        if (pid == 0)
+                child(ends[1], image, ranges, count);
+        int error = pid < 0 ? -errno : 0;
+        close(ends[1]);
+        if (!error)
+                error = receive(ends[0], proof);
+        close(ends[0]);
+        wait_for(pid);
+        return error;
+}
