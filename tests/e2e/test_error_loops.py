@@ -10,6 +10,7 @@ INSTAR_EVERY_FAULT=1 meets every edit with every fault; otherwise some edits mee
 """
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -81,6 +82,7 @@ class Loops(EditCase):
             self.assertIn(end, ends, result)
         elif not injection.also:
             self.assertEqual((result.code, result.out, result.err), (0, "", ""))
+        return result
 
 
 class Once(Loops):
@@ -98,6 +100,40 @@ class Once(Loops):
             for call in ("pwrite64", "fdatasync", "fsync", "ftruncate", "fallocate", "openat"):
                 self.loop(call, "error=ENOSPC")
             self.loop("pread64", "error=EIO")
+
+    def test_a_failed_sync_is_not_taken_for_a_success(self):
+        """A success in spite of it means that all was written and synced once more, or that the
+        journal was removed for good instead of being ended."""
+        made_up = 0
+        for name in FULL:
+            self.prepare(name)
+            for number in range(1, MOST_CALLS):
+                self.renew()
+                log = self.path("strace.log")
+                injection = faults.Injection("fdatasync", "error=EIO", number)
+                command = injection.prefix(log)
+                command[-3] += ",pwrite64,unlinkat,fsync"
+                result = self.run_program(*command[:1], "-y", *command[1:], harness.INSTAR,
+                                          "bitmap", *self.command)
+                if not injection.met(log):
+                    break
+                if result.code == 0:
+                    self.assert_made_up_for(log)
+                    made_up += 1
+            self.assertGreater(number, 4)
+        self.assertGreater(made_up, 0)
+
+    def assert_made_up_for(self, log):
+        with open(log, encoding="utf-8", errors="replace") as file:
+            calls = re.findall(r"^(\w+)\(\d+<([^>]*)>.*?(INJECTED)?\)?$", file.read(), re.MULTILINE)
+        failed = max(i for i, call in enumerate(calls) if call[2])
+        path, folder = calls[failed][1], os.path.dirname(calls[failed][1])
+        behind = [call[:2] for call in calls[failed + 1:]]
+        again = behind.index(("pwrite64", path)) if ("pwrite64", path) in behind else None
+        removed = behind.index(("unlinkat", folder)) if ("unlinkat", folder) in behind else None
+        self.assertTrue(
+            again is not None and ("fdatasync", path) in behind[again:] or
+            removed is not None and ("fsync", folder) in behind[removed:], calls)
 
     def test_quota(self):
         self.prepare("add")
@@ -225,6 +261,15 @@ class Index(Loops):
             for call in ("writev", "pwrite64", "openat", "mmap"):
                 self.index_loop(call, "error=ENOSPC", self.files(), fresh=fresh)
             self.index_loop("fdatasync", "error=EIO", self.files(), for_good=True, fresh=fresh)
+
+    def test_what_could_not_be_made_durable_is_told(self):
+        self.prepare("add")
+        for call in ("writev", "fdatasync", "pwrite64"):
+            injection = faults.Injection(call, "error=EIO", 1, self.files(), True)
+            result = self.run_into(injection, ends=(NEW,))
+            self.assertTrue(self.met)
+            self.assertIn("warning: the index of interrupted edits could not be written",
+                          result.first_line)
 
     def test_calls_that_only_it_makes(self):
         self.prepare("add")

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 
-from lib import crashes, disks, faults, harness, images, undo_journal
+from lib import crashes, disks, faults, harness, images
 from lib.edits import NEW, OLD, EditCase
 from lib.qcow2 import Image
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections import Counter
 
-from lib import crashes, faults, harness, undo_journal
+from lib import crashes, faults, harness
 from lib.edits import EDITS, HOT, NEW, OLD, EditCase
 
 ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -154,8 +154,7 @@ class DuringARecovery(SignalCase):
 
     def recovered(self, result):
         """OLD, or HOT where the signal came before anything was done; then it still can be."""
-        hot = [undo_journal.state_of(path) for path in self.journals()]
-        if undo_journal.HOT in hot:
+        if self.hot_journals():
             self.assertNotEqual(result.code, 0)
             self.assertIn(self.recover(), (OLD, NEW))
             return HOT

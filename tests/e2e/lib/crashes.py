@@ -7,7 +7,7 @@ with the time stamps that it had.
 
 import os
 
-from lib import faults, harness, undo_journal
+from lib import faults, harness
 
 # Where an edit is killed: before which call on which file.
 BEFORE_THE_IMAGE = ("ftruncate", "image", 1)    # the journal is there, nothing is changed
@@ -29,9 +29,8 @@ class Crash:
         log = case.path("kill.log")
         result = case.run_program(*injection.prefix(log), harness.INSTAR, "bitmap", *case.command)
         case.assertEqual((result.code, len(injection.met(log))), (-9, 1), result)
-        journals = case.journals()
-        case.assertEqual([undo_journal.state_of(j) for j in journals], [undo_journal.HOT])
-        self.journal = journals[0]
+        self.journal, = case.journals()
+        case.assertEqual(case.hot_journals(), [self.journal])
         self.files = [self._kept(path) for path in (case.image, self.journal)]
 
     @staticmethod
