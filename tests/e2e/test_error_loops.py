@@ -14,7 +14,6 @@ import re
 import shlex
 import shutil
 import sys
-import unittest
 from collections import Counter
 
 from lib import faults, harness

@@ -160,8 +160,9 @@ class FileSize(EditCase):
         self.renew()
         size = os.stat(self.image).st_size
         ends = []
-        for limit in (0, 512, 1024, 3 * KIB, 4 * KIB, 8 * KIB, 24 * KIB, 64 * KIB, size - KIB, size,
-                      size + 1, size + 32 * KIB, size + 64 * KIB, size + 128 * KIB, size + (1 << 20)):
+        small = (0, 512, KIB, 3 * KIB, 4 * KIB, 8 * KIB, 24 * KIB, 64 * KIB)
+        behind = (-KIB, 0, 1, 32 * KIB, 64 * KIB, 128 * KIB, KIB * KIB)
+        for limit in (*small, *(size + more for more in behind)):
             with self.subTest(limit=limit, size=size):
                 self.renew()
                 result = self.run_program("prlimit", f"--fsize={limit}", harness.INSTAR, "bitmap",

@@ -202,8 +202,8 @@ class Content(Hostile):
             self.assert_removed()
 
     def test_garbage(self):
-        for content in (b"x", b"instar", b"x" * SECTOR, b"not a journal\n" * 300, os.urandom(SECTOR),
-                        os.urandom(8192), b"\xff" * 4096, self.content[:SECTOR] + b"\xff" * 4096):
+        for content in (b"x", b"instar", b"x" * SECTOR, b"not a journal\n" * 300,
+                        os.urandom(SECTOR), os.urandom(8192), b"\xff" * 4096, self.content[:SECTOR] + b"\xff" * 4096):
             with self.subTest(length=len(content), begin=content[:16]):
                 self.fresh(content)
                 if content == b"instar":

@@ -13,7 +13,6 @@ import subprocess
 
 from lib import crashes, disks, faults, harness, images
 from lib.edits import NEW, OLD, EditCase
-from lib.qcow2 import Image
 
 
 class Places(EditCase):

@@ -27,9 +27,9 @@ class StoppedRun:
         self.log = case.path("stops.log")
         with suppress(FileNotFoundError):
             os.unlink(self.log)
-        prefix = Injection(calls, "signal=SIGSTOP", when, (os.path.realpath(path),)).prefix(self.log)
+        stop = Injection(calls, "signal=SIGSTOP", when, (os.path.realpath(path),))
         self.strace = subprocess.Popen(
-            prefix + [os.fspath(word) for word in command], stdin=subprocess.DEVNULL,
+            stop.prefix(self.log) + [os.fspath(word) for word in command], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=case.environment,
             cwd=case.directory)
         case.addCleanup(self._end)
