@@ -37,6 +37,7 @@ from lib import faults, harness  # noqa: E402
 from session import Session, Settings, Tally  # noqa: E402
 
 JUDGEMENTS = ("bare", "recovery", "dry-run", "edit", "foreign", "again")
+PRINTED_FAILURES = 20  # of each case
 SKIPPED = 77  # to ctest: not run
 # One state in so many is given to the judgements that cost most.
 FULL = {"shares": {"dry-run": 20, "edit": 20, "foreign": 40, "again": 200},
@@ -106,8 +107,10 @@ def run_all(chosen, settings, options):
         for tally in pool.imap_unordered(run_case, jobs, chunksize=1):
             print(f"{tally.case}: {tally.counts['states']} states, {len(tally.failures)} failures,"
                   f" {tally.seconds:.1f} s{', cut short' if tally.cut_short else ''}", flush=True)
-            for failure in tally.failures:
+            for failure in tally.failures[:PRINTED_FAILURES]:
                 print_failure(failure, options)
+            if len(tally.failures) > PRINTED_FAILURES:
+                print(f"... and {len(tally.failures) - PRINTED_FAILURES} more failures of this case")
             sums += tally.counts
             failures += tally.failures
     return sums, failures
