@@ -34,7 +34,8 @@ sys.path.insert(1, str(HERE.parent / "e2e"))
 
 import cases  # noqa: E402
 from lib import faults, harness  # noqa: E402
-from session import Session, Settings, Tally  # noqa: E402
+from session import Session  # noqa: E402
+from settings import Settings, Tally  # noqa: E402
 
 JUDGEMENTS = ("bare", "recovery", "dry-run", "edit", "foreign", "again")
 PRINTED_FAILURES = 20  # of each case
@@ -109,8 +110,9 @@ def run_all(chosen, settings, options):
                   f" {tally.seconds:.1f} s{', cut short' if tally.cut_short else ''}", flush=True)
             for failure in tally.failures[:PRINTED_FAILURES]:
                 print_failure(failure, options)
-            if len(tally.failures) > PRINTED_FAILURES:
-                print(f"... and {len(tally.failures) - PRINTED_FAILURES} more failures of this case")
+            more = len(tally.failures) - PRINTED_FAILURES
+            if more > 0:
+                print(f"... and {more} more failures of this case")
             sums += tally.counts
             failures += tally.failures
     return sums, failures

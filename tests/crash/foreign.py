@@ -20,21 +20,21 @@ class Foreign:
         self.session = session
         self.scene = session.scene
 
-    def _write(self):
+    def _write(self, dice):
         """128 KiB of guest data; how to read them again."""
         with Image(self.scene.image) as image:
             places = (image.virtual_size - LENGTH) // (64 << 10) + 1
-        offset = self.session.rng.randrange(places) * (64 << 10)
+        offset = dice.randrange(places) * (64 << 10)
         images.write(self.scene.image, f"write -P {PATTERN} {offset} {LENGTH}")
         return f"read -P {PATTERN} {offset} {LENGTH}"
 
-    def _leaks(self):
+    def _leaks(self, _):
         code, _, err = run("qemu-img", "check", "-q", "-r", "leaks",
                            *images.check_options(self.scene.image))
         if code:
             raise AssertionError(f"qemu-img check -r leaks: exit {code}: {err}")
 
-    def _open(self):
+    def _open(self, _):
         images.write(self.scene.image, "flush")
 
     def _look(self):
@@ -43,11 +43,11 @@ class Foreign:
             return facts(self.scene.image), walk.guest_fingerprint(image), valid_bitmaps(image)
 
     def foreign(self, state):
-        writer = self.session.rng.choice(WRITERS)
-        soon = self.session.rng.random() < 0.5
+        dice = self.session.dice(state)
+        writer, soon = dice.choice(WRITERS), dice.random() < 0.5
         self.session.put(state)
         try:
-            read = getattr(self, "_" + writer)()
+            read = getattr(self, "_" + writer)(dice)
         except AssertionError as fault:
             return [f"{writer}: {fault}"]
         if soon:  # at once, so that the time of writing tells nothing

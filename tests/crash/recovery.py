@@ -3,14 +3,13 @@
 
 import json
 
-from explore import Exploration
+from cut_off import CutOff
 from lib.harness import SLOW_INDEX
 from lib.qcow2 import Image
 from recording import IMAGE
 from seen import run, see
 
 NEW_NAME = "zz"  # of a bitmap that no case has
-BOUND, SAMPLES = 5, 12  # of the states in which a recovery is cut off
 
 
 class Recovery:
@@ -96,56 +95,6 @@ class Recovery:
                 return "--remove", image.bitmap_names()[0]
         return "--add", NEW_NAME
 
-    # ---- recovery cut off ----
-
     def again(self, state):
-        """Record the recovery, cut it off at every point, recover again: the same end.
-
-        What a killed process leaves is not durable either: it may be lost together with
-        what its recovery did.  What a power loss leaves is."""
-        self.session.put(state)
-        found = self.scene.in_boot(state.world, state.boot)
-        recording = self.scene.record_recovery(found)
-        if recording.codes != [0]:
-            return [recording.output]
-        if not recording.operations:
-            return []
-        first = self._operations_before(state)
-        before = self.session.exploration.points[0].world if first else found
-        exploration = Exploration(before, first + recording.operations)
-        wrote = next((i for i, o in enumerate(exploration.operations)
-                      if i >= len(first) and o.file == IMAGE), len(exploration.operations))
-        faults = []
-        for point, subset in [*exploration.prefixes(),
-                              *exploration.subsets(BOUND, SAMPLES, self.session.rng)]:
-            if point > len(first):
-                mtime = recording.mtime_ns if point > wrote else None
-                wrong = self._cut_off(state, exploration, point, subset, mtime, bool(first))
-                faults += [f"recovery cut at {point - len(first)}:{subset:x}: {fault}"
-                           for fault in wrong]
-        return faults
-
-    def _operations_before(self, state):
-        """Those of a killed process, none of a power loss."""
-        whole = (1 << len(self.session.exploration.points[state.point].pending)) - 1
-        if state.subset != whole or state.boot != "same":
-            return []
-        return self.session.exploration.operations[:state.point]
-
-    def _cut_off(self, state, exploration, point, subset, mtime, carried):
-        world = exploration.points[point].build(subset)
-        if not self.session.is_new(world, state.index):
-            return []
-        self.session.count("recovery cut")
-        boot = self.session.rng.choice(("same", "earlier"))
-        self.scene.put(world, state.index, boot, mtime)
-        faults = [f"bare: {f}" for f in self.judge.bare(world.contents[IMAGE])]
-        code, _, said = self.check()
-        complete, old = state.complete, state.old
-        if carried and state.transaction:
-            mask = exploration.points[point].applied(subset)
-            complete = complete and self.session.is_complete(exploration, world, mask,
-                                                             state.transaction)
-            old = exploration.image_before(mask, state.transaction.begin)
-        faults += self.faults_of_disk(complete, state.transaction, old)
-        return faults + [said] if code or faults else []
+        """Recovery that is cut off itself (invariant 3)."""
+        return CutOff(self.session, state).faults()

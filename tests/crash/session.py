@@ -6,8 +6,6 @@ import random
 import shutil
 import tempfile
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 
 from content import SECTOR
 from explore import Exploration
@@ -16,53 +14,13 @@ from judge import Finished, Judge
 from lib import images
 from recovery import Recovery
 from recording import IMAGE
-from scene import BOOTS, INDEX_VARIANTS, Scene
+from scene import Scene
 from seen import run, see
+from settings import Tally
+from states import Choices, Seen, State
 from transactions import transactions
 
 KEPT_FAILURES = 5  # whose files are kept, in each case
-
-
-@dataclass
-class Settings:
-    seed: int = 1
-    bound: int = 8         # pieces of which every subset is taken
-    samples: int = 300     # at a point with more
-    budget: int | None = None    # states; None: all
-    judgements: frozenset = frozenset()
-    shares: dict = field(default_factory=dict)  # judgement -> one state in so many
-    deadline: float | None = None
-    state: tuple | None = None   # only this one
-    failures: str = ""     # the directory where failing states are kept
-
-
-@dataclass
-class Tally:
-    """What came out of one case."""
-
-    case: str
-    counts: Counter = field(default_factory=Counter)
-    failures: list = field(default_factory=list)
-    seconds: float = 0
-    cut_short: bool = False
-
-
-@dataclass
-class State:
-    """How to come to one state, and what must become of it."""
-
-    point: int
-    subset: int
-    index: str
-    boot: str
-    world: object
-    transaction: object  # None: before the first one
-    complete: bool       # the switch is in the image
-    old: object          # the image's content if it is not
-
-    @property
-    def label(self):
-        return f"{self.point}:{self.subset:x}:{self.index}:{self.boot}"
 
 
 def room():
@@ -82,7 +40,7 @@ class Session:
         self.tally = Tally(case.key)
         self.rng = random.Random(f"{settings.seed} {case.key}")
         self.directory = tempfile.mkdtemp(prefix="instar-crash-", dir=room())
-        self.seen_states = set()
+        self.seen = Seen()
 
     # ---- before the exploration ----
 
@@ -171,57 +129,20 @@ class Session:
             return world.contents[IMAGE].sector(self.switch_sector) == self.switch_content
         return exploration.has(mask, transaction.switch)
 
-    def _choices(self):
-        """(point, subset, index variant), in the order in which they are judged."""
-        prefixes = list(self.exploration.prefixes())
-        others = list(self.exploration.subsets(self.settings.bound, self.settings.samples,
-                                               self.rng))
-        if self.settings.budget is None:
-            yield from self._all_choices(prefixes + others)
-            return
-        for point, subset in prefixes:
-            yield point, subset, self.rng.choice(INDEX_VARIANTS)
-        every = [(*choice, variant) for choice in prefixes + others for variant in INDEX_VARIANTS]
-        self.rng.shuffle(every)
-        yield from every
-
-    def _all_choices(self, choices):
-        """With every state of the index where all subsets are there, with one in a sample."""
-        for point, subset in choices:
-            pending = len(self.exploration.points[point].pending)
-            if pending <= self.settings.bound:
-                for variant in INDEX_VARIANTS:
-                    yield point, subset, variant
-            else:
-                yield point, subset, self.rng.choice(INDEX_VARIANTS)
-
     def states(self):
         """Each distinct state, up to the budget."""
-        if self.settings.state:
-            yield self.state(*self.settings.state)
-            return
-        for point, subset, index in self._choices():
-            if self._is_over():
+        choices, budget = Choices(self.exploration, self.settings, self.rng), self.settings.budget
+        for choice in choices:
+            if budget is not None and len(self.seen.keys) >= budget:
                 return
-            state = self.state(point, subset, index, self.rng.choice(BOOTS))
-            if self.is_new(state.world, index):
+            state = self.state(*choice)
+            if self.seen.is_new(state.world, state.index):
                 yield state
+        self.tally.cut_short = choices.cut_short
 
-    def _is_over(self):
-        settings = self.settings
-        if settings.deadline and time.monotonic() > settings.deadline:
-            self.tally.cut_short = True
-            return True
-        return settings.budget is not None and len(self.seen_states) >= settings.budget
-
-    def is_new(self, world, index):
-        journals = tuple((path, world.contents[inode].key())
-                         for path, inode in sorted(world.names.items()))
-        key = hash((world.contents[IMAGE].key(), journals, index))
-        if key in self.seen_states:
-            return False
-        self.seen_states.add(key)
-        return True
+    def dice(self, state):
+        """The same for the same state, however it was come to."""
+        return random.Random(f"{self.settings.seed} {self.case.key} {state.label}")
 
     # ---- judging ----
 

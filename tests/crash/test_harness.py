@@ -18,7 +18,8 @@ from explore import Exploration  # noqa: E402
 from lib import faults, harness  # noqa: E402
 from operations import Sync, Write  # noqa: E402
 from recording import IMAGE  # noqa: E402
-from session import Session, Settings  # noqa: E402
+from session import Session  # noqa: E402
+from settings import Settings  # noqa: E402
 
 
 class Weakened(Session):
@@ -43,11 +44,14 @@ def first_sync(operations, file):
     return next(i for i, o in enumerate(operations) if isinstance(o, Sync) and o.file == file)
 
 
+def needs_root(test):
+    if os.geteuid() != 0 or not faults.available():
+        test.skipTest("needs root: strace cannot tell the paths of a process that is not dumpable")
+
+
 class Barriers(unittest.TestCase):
     def setUp(self):
-        if os.geteuid() != 0 or not faults.available():
-            self.skipTest(
-                "needs root: strace cannot tell the paths of a process that is not dumpable")
+        needs_root(self)
 
     def found(self, key, forgets):
         """The judgements that fail."""
@@ -78,6 +82,28 @@ class Barriers(unittest.TestCase):
             i for i, o in enumerate(operations)
             if i > transaction.switch and isinstance(o, Sync)))
         self.assertEqual(found, {"recovery"})
+
+
+class Undoing(Session):
+    """A case in which recovery gives the old image back whatever others have written."""
+
+    def judge_state(self, state):
+        def check(*_):
+            self.scene.put(self.exploration.points[0].world)
+            return 0, ["undone"], "planted"
+        self.recovery.check = check
+        super().judge_state(state)
+
+
+class OtherWriters(unittest.TestCase):
+    def test_what_they_wrote_is_missed(self):
+        needs_root(self)
+        case = next(c for c in cases.table() if c.key == "add-64k")
+        settings = Settings(judgements=frozenset(("foreign",)), budget=20)
+        tally = Undoing(case, settings).run()
+        found = "\n".join(line for *_, lines, _ in tally.failures for line in lines)
+        self.assertIn("what was written is lost", found)
+        self.assertIn("guest data", found)
 
 
 class Contents(unittest.TestCase):
