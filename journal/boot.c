@@ -39,24 +39,11 @@ void boot_id(uint8_t boot[JOURNAL_BOOT_ID_SIZE])
         }
 }
 
-static uint64_t clock_nanoseconds(clockid_t clock)
+uint64_t boot_now(void)
 {
         struct timespec now;
 
-        if (clock_gettime(clock, &now) != 0 || now.tv_sec < 0)
+        if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec < 0)
                 return 0;
         return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-uint64_t boot_now(void)
-{
-        return clock_nanoseconds(CLOCK_REALTIME);
-}
-
-uint64_t boot_time(void)
-{
-        uint64_t now = boot_now();
-        uint64_t running = clock_nanoseconds(CLOCK_BOOTTIME);
-
-        return running && running < now ? now - running : 0;
 }

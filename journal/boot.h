@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which run of the system this is, and since when it runs. */
+/* Which run of the system this is, and the time. */
 #ifndef INSTAR_JOURNAL_BOOT_H
 #define INSTAR_JOURNAL_BOOT_H
 
@@ -11,9 +11,7 @@
  * known". */
 void boot_id(uint8_t boot[JOURNAL_BOOT_ID_SIZE]);
 
-/* Now, and when this system was booted, by the same clock (CLOCK_REALTIME): nanoseconds
- * since the epoch; 0 where there is no answer. */
+/* Now (CLOCK_REALTIME): nanoseconds since the epoch; 0 where there is no answer. */
 uint64_t boot_now(void);
-uint64_t boot_time(void);
 
 #endif

@@ -117,6 +117,9 @@ static int show_batch(struct show *show, struct journal_record *record)
                         show->view->change(&show->output, record, first);
                         journal_tally_add(&show->journal.tally, record);
                         first = false;
+                } else if (record->kind == JOURNAL_RECORD_CLAIM) {
+                        show->view->claim(&show->output, record, first);
+                        first = false;
                 }
                 status = journal_reader_next(&show->reader, record);
         }

@@ -37,12 +37,14 @@ struct shown_journal {
         struct journal_tally tally;
 };
 
-/* Called in this order: head; for each batch begin, its changes, end; tail. */
+/* Called in this order: head; for each batch begin, its changes and claims, end; tail. */
 struct journal_view {
         void (*head)(struct output *output, const struct shown_journal *journal);
         void (*batch_begin)(struct output *output, uint32_t number);
         void (*change)(struct output *output, const struct journal_record *record,
                        bool first_of_batch);
+        void (*claim)(struct output *output, const struct journal_record *record,
+                      bool first_of_batch);
         void (*batch_end)(struct output *output, const struct journal_record *close);
         void (*tail)(struct output *output, const struct shown_journal *journal);
 };

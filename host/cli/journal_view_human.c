@@ -159,6 +159,16 @@ static void change(struct output *output, const struct journal_record *record, b
         output_string(output, record->change.is_switch ? "  switch\n" : "\n");
 }
 
+static void claim(struct output *output, const struct journal_record *record, bool first)
+{
+        (void)first;
+        output_string(output, "  takes   offset ");
+        output_number(output, record->claim.offset);
+        output_string(output, "  length ");
+        output_number(output, record->claim.length);
+        output_string(output, "\n");
+}
+
 static void batch_end(struct output *output, const struct journal_record *close)
 {
         time_line(output, "  closed", close->close.time);
@@ -183,6 +193,7 @@ const struct journal_view journal_view_human = {
     .head = head,
     .batch_begin = batch_begin,
     .change = change,
+    .claim = claim,
     .batch_end = batch_end,
     .tail = tail,
 };

@@ -155,6 +155,14 @@ static void change(struct output *output, const struct journal_record *record, b
                       (int)record->change.is_switch));
 }
 
+static void claim(struct output *output, const struct journal_record *record, bool first)
+{
+        output_string(output, first ? "\n        " : ",\n        ");
+        put(output, json_pack("{s:b, s:I, s:I}", "takes", 1, "offset",
+                              (json_int_t)record->claim.offset, "length",
+                              (json_int_t)record->claim.length));
+}
+
 static void batch_end(struct output *output, const struct journal_record *close)
 {
         output_string(output, "\n      ]");
@@ -178,6 +186,7 @@ const struct journal_view journal_view_json = {
     .head = head,
     .batch_begin = batch_begin,
     .change = change,
+    .claim = claim,
     .batch_end = batch_end,
     .tail = tail,
 };

@@ -243,13 +243,75 @@ class Conflicts(CheckCase):
         result = self.instar("--add", image, "m")
         self.assertEqual((result.code, result.out, result.err), (0, "", ""))
 
-    def test_time_alone_gives_another_writer_away(self):
+    def test_no_clock_is_asked(self):
+        for shift in (-10**9 * 10**9, 10**9 * 10**9):
+            shutil.copyfile(self.original, self.image)
+            self.kill()
+            moment = os.stat(self.journal).st_mtime_ns + shift
+            os.utime(self.image, ns=(moment, moment))
+            self.assertEqual(self.states(self.image), ["undone"])
+            self.assert_old()
+
+    def test_clusters_that_another_program_took_are_not_given_back(self):
+        """It took the very ones that the edit had taken, and wrote zeros: no byte differs."""
+        for call in ("ftruncate", "pwrite64"):
+            with self.subTest(call=call):
+                image = images.create(self.path(f"{call}.qcow2"), "16M")
+                images.write(image, "write -P 1 0 64k")
+                self.run_program(*faults.prefix(image, call, 1, self.path("log"),
+                                                "signal=SIGKILL"),
+                                 harness.INSTAR, "bitmap", "--add", image, "n")
+                images.write(image, "write -P 0 64k 128k")
+                journal = interrupt.journal_of(image)
+                with self.unchanged(image, journal):
+                    self.assertEqual(self.states("-n", image, code=4), ["conflict"])
+                    found, = self.json(image, code=4)["journals"]
+                self.assertIn("uses clusters", found["reason"])
+                self.assertEqual(self.run_program("qemu-img", "check", "-q", image).code, 0)
+                self.checks("--discard-journal", image)
+
+    def test_a_switch_that_another_program_made_is_not_called_an_edit(self):
+        """qemu-img writes the same header sector for its first bitmap as the edit would."""
+        image = images.create(self.path("first.qcow2"), "16M")
+        self.run_program(*faults.prefix(image, "ftruncate", 1, self.path("log"),
+                                        "signal=SIGKILL"),
+                         harness.INSTAR, "bitmap", "--add", image, "n")
+        images.bitmap(image, "--add", "other")
+        self.assertNotIn("complete", self.states(image, code=self.check("-n", image).code))
+        self.assertEqual([entry[0] for entry in self.listed(image)], ["other"])
+
+    def test_without_kvm_nothing_is_undone(self):
         self.kill()
-        ahead = os.stat(self.journal).st_mtime_ns + 120 * 10**9
-        os.utime(self.image, ns=(ahead, ahead))
-        found, = self.json(self.image, code=4)["journals"]
-        self.assertEqual(found["state"], "conflict")
-        self.assertIn("later", found["reason"])
+        with self.unchanged(self.image, self.journal):
+            result = self.run_program(
+                "unshare", "-m", "sh", "-c", 'mount --bind /dev/null /dev/kvm && exec "$0" "$@"',
+                harness.INSTAR, "check", self.image)
+            self.assertEqual(result.code, 1, result)
+            self.assertIn("/dev/kvm", result.err)
+        self.checks(self.image)
+        self.assert_old()
+
+    def test_a_journal_set_aside_is_found_again_by_its_image(self):
+        self.kill()
+        moved = self.path("moved.qcow2")
+        os.rename(self.image, moved)
+        shutil.copyfile(self.original, self.image)
+        self.assertEqual(self.instar("--add", self.image, "m").code, 0)
+        self.assertEqual(self.states(moved), ["undone"])
+        self.assert_old(moved)
+
+    def test_a_journal_that_the_index_names_and_that_cannot_be_read_stops(self):
+        os.mkdir(self.path("elsewhere"))
+        self.kill(options=("--journal-dir", self.path("elsewhere")))
+        journal, = (self.path("elsewhere/" + n) for n in os.listdir(self.path("elsewhere")))
+        for command in (("check", self.image), ("bitmap", "--add", self.image, "m")):
+            result = self.run_program(
+                *faults.prefix(journal, faults.READS, "1+", self.path("log")), harness.INSTAR,
+                *command)
+            self.assertEqual(result.code, 5, result)
+            self.assertIn("cannot be read", result.err)
+        self.checks(self.image)
+        self.assert_old()
 
     def test_discarding_keeps_the_image(self):
         for command in ("check", "bitmap"):

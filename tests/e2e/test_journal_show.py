@@ -29,9 +29,22 @@ def unescaped(text):
     return re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), text.encode())
 
 
+def change_or_claim(record):
+    if isinstance(record, journal.Claim):
+        return {"takes": True, "offset": record.offset, "length": record.length}
+    return {"step": record.step, "offset": record.offset, "length": 512 * record.sectors,
+            "old": journal.OLD_NAMES[record.old], "switch": record.switch}
+
+
 def changes(batch):
-    return [{"step": c.step, "offset": c.offset, "length": 512 * c.sectors,
-             "old": journal.OLD_NAMES[c.old], "switch": c.switch} for c in batch.changes]
+    return [change_or_claim(record) for record in batch.records_in_order]
+
+
+def line_of(change):
+    if "takes" in change:
+        return f"  takes   offset {change['offset']}  length {change['length']}"
+    return (f"  step {change['step']}  offset {change['offset']}  length {change['length']}"
+            f"  old {change['old']}{'  switch' if change['switch'] else ''}")
 
 
 def extents(read):
@@ -173,8 +186,7 @@ class Sound(Killed):
         lines = [f"{label:14}{value}" for label, value in head]
         for batch in facts["batches"]:
             lines.append(f"batch {batch['number']}")
-            lines += [f"  step {c['step']}  offset {c['offset']}  length {c['length']}  old "
-                      f"{c['old']}{'  switch' if c['switch'] else ''}" for c in batch["changes"]]
+            lines += map(line_of, batch["changes"])
             lines.append(f"  closed      {batch['closed']}")
         lines.append(f"1 batch, {facts['records']} records, {facts['extents']} extents, "
                      f"{facts['bytes']} bytes")

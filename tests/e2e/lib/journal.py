@@ -14,7 +14,7 @@ SECTOR = 512
 PAYLOAD = 496
 FIRST_BATCH = 2  # its sector
 MAGIC, ENDING_MAGIC = b"instarUJ", b"instarUE"
-ASKED, CHANGE, CLOSE = 1, 2, 3
+ASKED, CHANGE, CLOSE, CLAIM = 1, 2, 3, 4
 DONE, ABORTED, RECOVERING = 1, 2, 3
 IDENTITY_KINDS = {1: "handle", 2: "inode", 3: "device"}
 OLD_BYTES, OLD_ZEROS, OLD_BEHIND_END = 1, 2, 3
@@ -42,12 +42,22 @@ class Change:
 
 
 @dataclass
+class Claim:
+    offset: int
+    length: int
+
+
+@dataclass
 class Batch:
     number: int
-    changes: list = field(default_factory=list)
+    records_in_order: list = field(default_factory=list)  # changes and claims
     records: int = 0
     time: int = 0
     closing: int = 0  # where in the payload the closing record begins
+
+    @property
+    def changes(self):
+        return [r for r in self.records_in_order if isinstance(r, Change)]
 
 
 @dataclass
@@ -226,9 +236,17 @@ def _change(journal, batch, payload, at, flags, course):
     hashes = at + 48 + 8 * sectors
     end = hashes + (SECTOR * sectors if old == OLD_BYTES else 0)
     content = payload.upto(end)
-    batch.changes.append(Change(step, offset, sectors, old, bool(flags), struct.unpack_from(
-        f"<{sectors}Q", content, at + 48), content[hashes:end]))
+    batch.records_in_order.append(Change(
+        step, offset, sectors, old, bool(flags),
+        struct.unpack_from(f"<{sectors}Q", content, at + 48), content[hashes:end]))
     return end
+
+
+def _claim(journal, batch, payload, at):
+    claim = Claim(*struct.unpack_from("<QQ", payload.upto(at + 40), at + 24))
+    _expect(claim.length and claim.offset + claim.length <= journal.final_size, "claim")
+    batch.records_in_order.append(claim)
+    return at + 40
 
 
 def _close(batch, payload, at):
@@ -252,6 +270,8 @@ def _record(journal, batch, payload, at, course):
         end = _asked(journal, payload, at)
     elif kind == CHANGE:
         end = _change(journal, batch, payload, at, flags, course)
+    elif kind == CLAIM:
+        end = _claim(journal, batch, payload, at)
     else:
         _expect(kind == CLOSE, "kind of a record")
         return kind, _close(batch, payload, at)
