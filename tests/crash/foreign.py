@@ -2,14 +2,12 @@
 """Another program writes between the crash and the recovery: theirs is the truth
 (invariant 7)."""
 
-import os
-
 from lib import images, walk
 from lib.qcow2 import Image
 from recording import IMAGE
 from seen import check_faults, facts, run, valid_bitmaps
 
-PATTERN = 0x5A
+PATTERNS = (0x5A, 0)  # zeros look like what an edit prepares for itself
 LENGTH = 128 << 10
 WRITERS = ("write", "leaks", "open")
 CONFLICT = 4
@@ -25,8 +23,9 @@ class Foreign:
         with Image(self.scene.image) as image:
             places = (image.virtual_size - LENGTH) // (64 << 10) + 1
         offset = dice.randrange(places) * (64 << 10)
-        images.write(self.scene.image, f"write -P {PATTERN} {offset} {LENGTH}")
-        return f"read -P {PATTERN} {offset} {LENGTH}"
+        pattern = dice.choice(PATTERNS)
+        images.write(self.scene.image, f"write -P {pattern} {offset} {LENGTH}")
+        return f"read -P {pattern} {offset} {LENGTH}"
 
     def _leaks(self, _):
         code, _, err = run("qemu-img", "check", "-q", "-r", "leaks",
@@ -44,19 +43,15 @@ class Foreign:
 
     def foreign(self, state):
         dice = self.session.dice(state)
-        writer, soon = dice.choice(WRITERS), dice.random() < 0.5
+        writer = dice.choice(WRITERS)
         self.session.put(state)
         try:
             read = getattr(self, "_" + writer)(dice)
         except AssertionError as fault:
             return [f"{writer}: {fault}"]
-        if soon:  # at once, so that the time of writing tells nothing
-            mtime = os.stat(self.scene.image).st_mtime_ns
-            self.scene.set_mtime(min(mtime, self.scene.mtime_ns + 10**9))
-        label = f"{writer}{', at once' if soon else ''}"
         faults = self._recover(state, read)
         self.scene.disk.look()
-        return [f"{label}: {fault}" for fault in faults]
+        return [f"{writer}: {fault}" for fault in faults]
 
     def _recover(self, state, read):
         before, content = self._look(), self.scene.disk.look()
