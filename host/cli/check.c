@@ -166,16 +166,19 @@ static void collect(struct check *check, struct known_journals *known)
 static void check_orphan(struct check *check, const struct known_journal *journal,
                          const struct journal_found *found)
 {
-        const struct message_values values = {
-            .journal = journal->path,
-            .path = found->image_path ? found->image_path : journal->image,
-        };
+        const char *image = found->image_path ? found->image_path : journal->image;
+        const struct message_values values = {.journal = journal->path, .path = image};
+        bool hot = found->state == JOURNAL_HOT;
+        enum message message = hot && image ? MESSAGE_IMAGE_NOT_FOUND : MESSAGE_ORPHAN;
 
         if (found->state == JOURNAL_ENDED || found->state == JOURNAL_EMPTY ||
             found->state == JOURNAL_BUSY)
                 return;
-        complain(check, MESSAGE_IMAGE_NOT_FOUND, &values,
-                 found->state == JOURNAL_HOT ? EXIT_REFUSED : EXIT_BAD_JOURNAL);
+        if (check->results)
+                json_array_append_new(check->results, check_report_orphan_json(
+                                                          image, journal->path,
+                                                          hot ? "orphaned" : "unusable"));
+        complain(check, message, &values, hot ? EXIT_REFUSED : EXIT_BAD_JOURNAL);
 }
 
 /* The index does not know whether the edit ended before the folder went away, so this
@@ -186,8 +189,9 @@ static void tell_unreachable(struct check *check, const struct known_journal *jo
 
         text_start(&out);
         if (check->results)
-                json_array_append_new(check->results, check_report_unreachable_json(
-                                                          journal->image, journal->path));
+                json_array_append_new(check->results,
+                                      check_report_orphan_json(
+                                          journal->image, journal->path, "unreachable"));
         else if (!check->options->quiet)
                 check_report_unreachable(journal->image, journal->path, &out);
         tell(&out, STDOUT_FILENO, check);
@@ -260,11 +264,23 @@ static bool index_exists(const char *state_directory)
         return exists;
 }
 
+/* So that a journal in it has one path, however it is come by. */
+static void resolve(char **path)
+{
+        char *resolved = *path ? realpath(*path, NULL) : NULL;
+
+        if (resolved) {
+                free(*path);
+                *path = resolved;
+        }
+}
+
 static bool start(struct check *check)
 {
         const struct check_options *options = check->options;
         int error = journal_state_directory(&check->run.state_directory);
 
+        resolve(&check->run.state_directory);
         check->run.options = options;
         check->run.journal_directory =
             environment_journal_directory(options->journal_directory);

@@ -209,16 +209,16 @@ json_t *check_report_json(const struct check_options *options, const char *path,
         return object;
 }
 
-json_t *check_report_unreachable_json(const char *path, const char *journal)
+json_t *check_report_orphan_json(const char *path, const char *journal, const char *state)
 {
         json_t *object = json_object();
         json_t *item = json_object();
         json_t *journals = json_array();
 
         set(item, "journal", json_escaped(journal));
-        set(item, "state", json_string("unreachable"));
+        set(item, "state", json_string(state));
         json_array_append_new(journals, item);
-        set(object, "filename", json_escaped(path));
+        set(object, "filename", path ? json_escaped(path) : json_null());
         set(object, "journals", journals);
         return object;
 }

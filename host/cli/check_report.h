@@ -12,9 +12,12 @@
 void check_report_human(const char *path, const struct check_result *result,
                         struct text *out);
 
-/* The same two of a journal that the index knows, and whose folder is not there. */
+/* A journal that the index knows, and whose folder is not there. */
 void check_report_unreachable(const char *path, const char *journal, struct text *out);
-json_t *check_report_unreachable_json(const char *path, const char *journal);
+
+/* A journal without its image, or the other way round; `path` may be NULL. */
+json_t *check_report_orphan_json(const char *path, const char *journal,
+                                 const char *state);
 
 /* For both: what failed. */
 void check_report_errors(const struct check_options *options, const char *path,

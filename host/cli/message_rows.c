@@ -271,6 +271,11 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "nothing was touched; if the image was moved, put it back beside its journal, "
          "or "
          "name it to instar check; if it is gone for good, delete the journal"},
+    [MESSAGE_ORPHAN] =
+        {"the undo journal {journal} cannot be used, and it is not known "
+         "which image it belongs to",
+         "instar journal show tells more; where nobody misses an edit, delete "
+         "it"},
     [MESSAGE_CHECK_SIGNAL] = {"interrupted by {signal}; what was begun was finished", 0},
     [MESSAGE_WARNING_INDEX_READ] =
         {"warning: the index of interrupted edits could not be read: {error}",

@@ -130,6 +130,7 @@ enum message {
         /* instar check */
         MESSAGE_FOLDER,
         MESSAGE_IMAGE_NOT_FOUND,
+        MESSAGE_ORPHAN,
         MESSAGE_CHECK_SIGNAL,
         MESSAGE_WARNING_INDEX_READ,
 

@@ -464,6 +464,24 @@ class All(CheckCase):
             result = self.fails(1, "was not found", "--all", str(self.directory))
         self.assertIn(self.image, result.err)
 
+    def test_a_journal_of_nobody_is_told(self):
+        nobody = self.path("nobody.instar-journal")
+        with open(nobody, "wb") as file:
+            file.write(b"x" * 2048)
+        self.fails(5, "cannot be used", "--all", str(self.directory))
+        self.assertEqual(self.json("--all", str(self.directory), code=5),
+                         [{"filename": None,
+                           "journals": [{"journal": nobody, "state": "unusable"}]}])
+
+    def test_a_state_directory_behind_a_link_is_one(self):
+        os.link(self.image, self.path("second-name"))  # its journal goes to the state directory
+        os.symlink("state", self.path("link"))
+        self.kill()
+        self.environment["INSTAR_STATE_DIR"] = self.path("link")
+        self.assertEqual(len(self.json("--all", "-n", str(self.directory))), 1)
+        self.checks("--all")
+        self.assert_old()
+
     def test_a_folder_that_is_not_there(self):
         self.kill()
         result = self.check("--all", self.path("nowhere"), str(self.directory))
