@@ -85,7 +85,9 @@ static bool look(struct check_run *run, const char *path, const char *journal,
 
         if (!open_image(path, dry_run, &image, result))
                 return false;
-        status = recovery_start(recovery, &image, proof_run);
+        /* What the second look does, it has proved itself. */
+        status = recovery_start(recovery, &image,
+                                dry_run && !run->options->dry_run ? NULL : proof_run);
         recovery->dry_run = dry_run;
         recovery->discard = run->options->discard_journal;
         if (status == 0)

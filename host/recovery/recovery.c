@@ -102,7 +102,7 @@ static bool may_be_undone(const struct recovery *r, struct journal_found *found,
 
         _Static_assert(sizeof *claims == sizeof(struct abi_range),
                        "the same two numbers");
-        if (!error && count)
+        if (!error && count && r->prove)
                 error =
                     r->prove(r->image, (const struct abi_range *)claims, count, &proof);
         free(claims);

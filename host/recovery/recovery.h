@@ -79,10 +79,10 @@ struct recovery_item {
 struct recovery {
         struct image *image;
         struct journal_image facts;
-        bool dry_run; /* change nothing */
-        bool discard; /* keep the image as it is, and remove the journal */
-        recovery_prover *prove;
-        int error; /* negative errno: a place could not be looked at */
+        bool dry_run;           /* change nothing */
+        bool discard;           /* keep the image as it is, and remove the journal */
+        recovery_prover *prove; /* NULL: take it as proved, where nothing is done */
+        int error;              /* negative errno: a place could not be looked at */
         unsigned int count;
         struct recovery_item items[RECOVERY_ITEMS_MAX];
 };

@@ -43,6 +43,7 @@ SKIPPED = 77  # to ctest: not run
 # One state in so many is given to the judgements that cost most.
 FULL = {"shares": {"dry-run": 20, "edit": 20, "foreign": 40, "again": 200},
         "bound": 10, "samples": 3000}
+FULL_STATES = 1000  # of each case
 BOUNDED = {"shares": {"dry-run": 10, "edit": 10, "foreign": 12, "again": 40},
            "bound": 8, "samples": 60}
 BOUNDED_STATES = 3300
@@ -50,7 +51,10 @@ BOUNDED_STATES = 3300
 
 def parse():
     parser = argparse.ArgumentParser(prog="./dev crash", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--full", action="store_true", help="all states, not a bounded set")
+    parser.add_argument("--full", action="store_true",
+                        help=f"{FULL_STATES} states of each case, not a few dozen")
+    parser.add_argument("--states", type=int, metavar="N",
+                        help="at most so many of each case; 0: all there are")
     parser.add_argument("--case", metavar="NAME", help="only the cases whose name holds this")
     parser.add_argument("--seed", type=int, default=1, help="of the samples (1)")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes (2)")
@@ -68,11 +72,18 @@ def state_of(text):
     return int(point), int(subset, 16), index, boot
 
 
+def budget_of(options, chosen):
+    """States of each case; None: all."""
+    if options.states is not None:
+        return options.states or None
+    return FULL_STATES if options.full else -(-BOUNDED_STATES // len(chosen))
+
+
 def settings_of(options, chosen):
     mode = FULL if options.full else BOUNDED
     return Settings(
         seed=options.seed, judgements=frozenset(options.judge.split(",")),
-        budget=None if options.full else -(-BOUNDED_STATES // len(chosen)),
+        budget=budget_of(options, chosen),
         deadline=time.monotonic() + options.seconds if options.seconds else None,
         state=state_of(options.state) if options.state else None,
         failures=tempfile.mkdtemp(prefix="instar-crash-failures-"), **mode)
