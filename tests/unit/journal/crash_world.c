@@ -6,12 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "journal/boot.h"
 #include "journal/bytes.h"
 #include "scratch.h"
 #include "system_calls.h"
-
-#define HOUR (3600u * UINT64_C(1000000000))
 
 void crash_world_copy(struct crash_world *to, const struct crash_world *from)
 {
@@ -66,7 +63,6 @@ static int before_image_call(void *context, enum power_call call)
                 return run->gone ? POWER_GONE : 0;
         if (is_gone(run))
                 return POWER_GONE;
-        run->world->image_was_written |= call != POWER_SYNC;
         return 0;
 }
 
@@ -122,14 +118,11 @@ static void put_journal(const struct crash_world *world)
         close(fd);
 }
 
-/* The image was last written before this system was booted, or just now. */
-static void describe(const struct crash_world *world, struct journal_image *facts)
+static void describe(struct journal_image *facts)
 {
         memset(facts, 0, sizeof *facts);
         scratch_identity(&facts->identity);
         facts->owner = geteuid();
-        facts->has_mtime = true;
-        facts->mtime = world->image_was_written ? boot_now() : boot_time() - HOUR;
 }
 
 static void act(struct journal_found *found, struct run *run, const struct image_io *io,
@@ -160,7 +153,7 @@ struct crash_recovery crash_world_recover(struct crash_world *world, unsigned in
 
         if (world->unlinked)
                 return result;
-        describe(world, &facts);
+        describe(&facts);
         put_journal(world);
         result.error =
             journal_found_open(world->edit->place->path, &facts, false, &found);
@@ -168,7 +161,7 @@ struct crash_recovery crash_world_recover(struct crash_world *world, unsigned in
         result.was_there = found->state == JOURNAL_HOT;
         assert(result.was_there || found->state == JOURNAL_ENDED);
         if (result.was_there)
-                result.error = journal_found_judge(found, &facts, &io, &result.verdict);
+                result.error = journal_found_judge(found, &io, &result.verdict);
         if (!result.error)
                 act(found, &run, &io, &result);
         journal_found_close(found);
@@ -207,21 +200,20 @@ void crash_world_lose_power(struct crash_world *world, const uint8_t *chosen)
         crash_world_keep_power(world);
 }
 
-/* The time in the mark is left out. */
+/* The mark's boot and time are left out. */
 uint64_t crash_world_hash(const struct crash_world *world)
 {
-        uint64_t parts[8] = {
+        uint64_t parts[7] = {
             journal_hash(&world->image.cache, sizeof world->image.cache),
             journal_hash(&world->image.disk, sizeof world->image.disk),
             world->image.pending_count,
             load_le32(world->ending + ENDING_KIND),
             world->unlinked,
             (uint64_t)(uintptr_t)world->journal,
-            world->image_was_written,
         };
 
         for (size_t i = 0; i < world->image.pending_count; i++)
-                parts[7] = parts[7] * 31 + journal_hash(&world->image.pending[i],
+                parts[6] = parts[6] * 31 + journal_hash(&world->image.pending[i],
                                                         sizeof world->image.pending[i]);
         return journal_hash(parts, sizeof parts);
 }

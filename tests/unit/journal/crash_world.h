@@ -22,7 +22,6 @@
 
 struct crash_world {
         const struct edit *edit;
-        bool image_was_written; /* by a recovery: its time is new */
 
         const struct edit_journal *journal; /* its bytes, but for sector 1 */
         uint8_t ending[512];                /* sector 1, durable */

@@ -6,9 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "journal/boot.h"
-#include "system_calls.h"
-
 void interrupted_create(struct interrupted *edit)
 {
         memset(edit, 0, sizeof *edit);
@@ -30,16 +27,6 @@ void interrupted_create(struct interrupted *edit)
         edit_abandon(&edit->edit);
         scratch_identity(&edit->facts.identity);
         edit->facts.owner = geteuid();
-        edit->facts.has_mtime = true;
-        edit->facts.mtime = boot_time() - UINT64_C(3600000000000);
-}
-
-void interrupted_create_at(struct interrupted *edit, uint64_t time)
-{
-        system_calls_clock_shift = (int64_t)(time - boot_now());
-        interrupted_create(edit);
-        system_calls_clock_shift = 0;
-        edit->facts.mtime = time;
 }
 
 void interrupted_destroy(struct interrupted *edit)
@@ -72,7 +59,7 @@ void interrupted_expect_recovery(struct interrupted *edit)
         struct journal_found *found = interrupted_open(edit);
         enum journal_verdict verdict;
 
-        assert_int_equal(journal_found_judge(found, &edit->facts, &io, &verdict), 0);
+        assert_int_equal(journal_found_judge(found, &io, &verdict), 0);
         assert_int_equal(verdict, JOURNAL_VERDICT_UNDO);
         assert_int_equal(journal_found_undo(found, &io), 0);
         journal_found_close(found);

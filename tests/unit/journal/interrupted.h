@@ -17,14 +17,12 @@ struct interrupted {
         struct journal_place place;
         struct edit edit;
         struct power_image image;
-        struct journal_image facts; /* last written before this boot */
+        struct journal_image facts;
 };
 
 /* Three steps, the last one the switch; nothing is applied yet. */
 void interrupted_create(struct interrupted *edit);
 
-/* The same, journaled at another time. */
-void interrupted_create_at(struct interrupted *edit, uint64_t time);
 void interrupted_destroy(struct interrupted *edit);
 
 /* Apply the steps up to `last`, each synced. */

@@ -14,7 +14,6 @@ void left_behind_create(struct left_behind *left)
         scratch_place(&left->scratch, "disk.instar-journal", &left->place);
         scratch_identity(&left->facts.identity);
         left->facts.owner = geteuid();
-        left->facts.has_mtime = true;
 }
 
 void left_behind_destroy(struct left_behind *left)

@@ -6,12 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 int (*system_calls_before)(void *context, const struct system_call_made *made);
 void *system_calls_context;
-int64_t system_calls_clock_shift;
 size_t system_calls_short_write;
 
 /* True where the call is to be made; else errno says why not. */
@@ -123,19 +121,4 @@ int renameat2(int from_fd, const char *from, int to_fd, const char *to,
         return allowed(&made)
                    ? (int)syscall(SYS_renameat2, from_fd, from, to_fd, to, flags)
                    : -1;
-}
-
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-        int64_t nanoseconds;
-
-        if (syscall(SYS_clock_gettime, clock, now) != 0)
-                return -1;
-        if (clock == CLOCK_REALTIME && system_calls_clock_shift) {
-                nanoseconds = (int64_t)now->tv_sec * 1000000000 + now->tv_nsec +
-                              system_calls_clock_shift;
-                now->tv_sec = nanoseconds / 1000000000;
-                now->tv_nsec = nanoseconds % 1000000000;
-        }
-        return 0;
 }

@@ -38,7 +38,4 @@ extern void *system_calls_context;
 /* The next pwrite(2) of more than this writes no more than this; 0: all of it. */
 extern size_t system_calls_short_write;
 
-/* Nanoseconds that the clock of the wall is off. */
-extern int64_t system_calls_clock_shift;
-
 #endif

@@ -13,13 +13,8 @@
 
 #include "interrupted.h"
 #include "journal/boot.h"
-#include "patch.h"
 
 #define SECOND UINT64_C(1000000000)
-#define LIMIT  (60 * SECOND) /* what a writer has between a batch and its writes */
-
-static const uint8_t other_boot[JOURNAL_BOOT_ID_SIZE] = {1, 2, 3};
-static const uint8_t no_boot[JOURNAL_BOOT_ID_SIZE];
 
 static int set_up(void **state)
 {
@@ -52,21 +47,11 @@ static void expect_verdict(struct interrupted *edit, enum journal_verdict expect
         enum journal_verdict verdict;
 
         edit->image.before = refuse_changes;
-        assert_int_equal(journal_found_judge(found, &edit->facts, &io, &verdict), 0);
+        assert_int_equal(journal_found_judge(found, &io, &verdict), 0);
         edit->image.before = NULL;
         assert_int_equal(verdict, expected);
         assert_false(found->reader.ending);
         journal_found_close(found);
-}
-
-static uint64_t last_batch_time(struct interrupted *edit)
-{
-        struct journal_found *found = interrupted_open(edit);
-        uint64_t time = found->reader.close_time;
-
-        journal_found_close(found);
-        assert_true(time && time <= boot_now());
-        return time;
 }
 
 /* ---- undone, or complete --------------------------------------------------------- */
@@ -86,22 +71,19 @@ static void an_edit_that_had_not_written_is_undone(void **state)
         interrupted_expect_recovery(*state);
 }
 
-/* The switch is the commit point: what else is in the image, and when it was
- * written, no longer counts (invariant 2). */
+/* The switch is the commit point (invariant 2).  The size no longer counts. */
 static void an_edit_with_its_switch_is_complete(void **state)
 {
         struct interrupted *edit = *state;
 
         interrupted_apply(edit, INTERRUPTED_SWITCH);
         expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
-        edit->facts.mtime = boot_now() + 2 * LIMIT;
-        expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
-        edit->image.cache.bytes[512 * 3] ^= 1;
-        expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
         edit->image.cache.size = INTERRUPTED_FINAL_SIZE + 512;
         expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
         edit->image.cache.bytes[512] ^= 1; /* the switch's sector */
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
+        expect_verdict(edit, JOURNAL_VERDICT_SIZE);
+        edit->image.cache.size = INTERRUPTED_FINAL_SIZE;
+        expect_verdict(edit, JOURNAL_VERDICT_CONTENT);
 }
 
 /* A batch that was not closed does not count, and the switch may have been in it. */
@@ -230,60 +212,49 @@ static void contents_that_changed_places_are_another_writers(void **state)
         expect_verdict(edit, JOURNAL_VERDICT_CONTENT);
 }
 
-static void an_image_written_later_than_the_edit_could_is_another_writers(void **state)
-{
-        struct interrupted *edit = *state;
-        uint64_t last = last_batch_time(edit);
-
-        interrupted_apply(edit, 1);
-        edit->facts.mtime = last + LIMIT;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.mtime = last + LIMIT + 1;
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
-        edit->facts.has_mtime = false; /* a block device's says nothing */
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.has_mtime = true;
-        edit->facts.mtime = 0;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-}
-
-/* The edit was journaled at that time, in another run of the system. */
-static void journal_in_another_boot(struct interrupted *edit, uint64_t time)
-{
-        interrupted_destroy(edit);
-        interrupted_create_at(edit, time);
-        interrupted_apply(edit, 1);
-        patch_sector(&edit->place, 0, HEADER_BOOT, other_boot, sizeof other_boot);
-}
-
-/* Also where less than a minute lies between. */
-static void an_image_written_in_a_later_boot_is_another_writers(void **state)
+/* Whoever wrote there since, the switch stands: nothing is undone or redone. */
+static void a_switch_with_any_other_sector_written_since_is_superseded(void **state)
 {
         struct interrupted *edit = *state;
 
-        journal_in_another_boot(edit, boot_time() - 20 * SECOND);
-        edit->facts.mtime = boot_time() - 10 * SECOND;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.mtime = boot_time() + 10 * SECOND;
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
-        edit->facts.has_mtime = false;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.has_mtime = true;
-        patch_sector(&edit->place, 0, HEADER_BOOT, no_boot, sizeof no_boot);
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
+        interrupted_apply(edit, INTERRUPTED_SWITCH);
+        for (uint64_t sector = 0; sector < 20; sector++) {
+                uint8_t *byte = &edit->image.cache.bytes[sector * 512 + sector * 7];
+
+                if (sector == 1)
+                        continue; /* the switch's own */
+                *byte ^= 0x40;
+                expect_verdict(edit, is_journaled(&edit->edit, sector)
+                                         ? JOURNAL_VERDICT_SUPERSEDED
+                                         : JOURNAL_VERDICT_COMPLETE);
+                *byte ^= 0x40;
+        }
+        memset(edit->image.cache.bytes + 512u * 15u, 0, 512); /* cut off */
+        edit->image.cache.size = 512u * 15u;
+        expect_verdict(edit, JOURNAL_VERDICT_SUPERSEDED);
 }
 
-/* On a disk that several machines have. */
-static void a_journal_younger_than_this_boot_is_another_machines(void **state)
+/* With the switch there, the old content is no explanation. */
+static void a_switch_over_old_contents_is_superseded(void **state)
 {
+        static const uint64_t sectors[] = {3, 4, 6, 9, 10};
         struct interrupted *edit = *state;
-        uint64_t time = boot_time() + 10 * SECOND;
+        struct power_file whole;
 
-        journal_in_another_boot(edit, time);
-        edit->facts.mtime = time + LIMIT;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.mtime = time + LIMIT + SECOND;
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
+        interrupted_apply(edit, INTERRUPTED_SWITCH);
+        whole = edit->image.cache;
+        for (size_t i = 0; i < sizeof sectors / sizeof *sectors; i++) {
+                size_t at = sectors[i] * 512;
+
+                if (sectors[i] < 10)
+                        memcpy(edit->image.cache.bytes + at,
+                               edit->edit.before.bytes + at, 512);
+                else
+                        memset(edit->image.cache.bytes + at, 0, 512);
+                expect_verdict(edit, JOURNAL_VERDICT_SUPERSEDED);
+                edit->image.cache = whole;
+        }
+        expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
 }
 
 /* ---- a recovery that was interrupted -------------------------------------------------
@@ -298,7 +269,7 @@ static int die_at_the_first_sync_but_one(void *context, enum power_call call)
         return *syncs > 1 ? POWER_GONE : 0;
 }
 
-/* The mark says which run of the system it was, and when. */
+/* The mark says which run of the system it was, and when: to whoever looks at it. */
 static void a_recovery_that_was_interrupted_is_resumed(void **state)
 {
         struct interrupted *edit = *state;
@@ -307,7 +278,6 @@ static void a_recovery_that_was_interrupted_is_resumed(void **state)
         struct journal_found *found;
         unsigned int syncs = 0;
 
-        journal_in_another_boot(edit, boot_time() - 20 * SECOND);
         interrupted_apply(edit, 2);
         found = interrupted_open(edit);
         edit->image.before = die_at_the_first_sync_but_one;
@@ -316,7 +286,6 @@ static void a_recovery_that_was_interrupted_is_resumed(void **state)
         edit->image.before = NULL;
         journal_found_close(found);
 
-        edit->facts.mtime = boot_now(); /* in this boot, and not the header's */
         found = interrupted_open(edit);
         boot_id(boot);
         assert_true(found->reader.recovering);
@@ -326,41 +295,6 @@ static void a_recovery_that_was_interrupted_is_resumed(void **state)
         journal_found_close(found);
         expect_verdict(edit, JOURNAL_VERDICT_UNDO);
         interrupted_expect_recovery(edit);
-}
-
-static void what_is_later_is_counted_from_the_mark(void **state)
-{
-        struct interrupted *edit = *state;
-        uint64_t last = last_batch_time(edit);
-        uint8_t boot[JOURNAL_BOOT_ID_SIZE];
-
-        boot_id(boot);
-        patch_mark(&edit->place, last + 10 * LIMIT, boot);
-        edit->facts.mtime = last + 11 * LIMIT;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.mtime++;
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
-        patch_mark(&edit->place, 5, boot); /* a clock that was set back */
-        edit->facts.mtime = last + LIMIT;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.mtime++;
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
-}
-
-/* The edit was of one boot, recovery was cut off in another, and this is a third. */
-static void a_recovery_of_an_earlier_boot_is_resumed(void **state)
-{
-        struct interrupted *edit = *state;
-        uint64_t then = boot_time() - 20 * SECOND;
-
-        journal_in_another_boot(edit, then - 100 * LIMIT);
-        patch_mark(&edit->place, then, other_boot);
-        edit->facts.mtime = then + SECOND;
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
-        edit->facts.mtime = boot_time() + 10 * SECOND; /* by whomever in this one */
-        expect_verdict(edit, JOURNAL_VERDICT_LATER);
-        patch_mark(&edit->place, then, no_boot);
-        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
 }
 
 int main(void)
@@ -375,12 +309,9 @@ int main(void)
             TEST(a_size_that_the_edit_did_not_give_is_another_writers),
             TEST(foreign_bytes_in_any_journaled_sector_are_another_writers),
             TEST(contents_that_changed_places_are_another_writers),
-            TEST(an_image_written_later_than_the_edit_could_is_another_writers),
-            TEST(an_image_written_in_a_later_boot_is_another_writers),
-            TEST(a_journal_younger_than_this_boot_is_another_machines),
+            TEST(a_switch_with_any_other_sector_written_since_is_superseded),
+            TEST(a_switch_over_old_contents_is_superseded),
             TEST(a_recovery_that_was_interrupted_is_resumed),
-            TEST(what_is_later_is_counted_from_the_mark),
-            TEST(a_recovery_of_an_earlier_boot_is_resumed),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,7 @@
 #include <string.h>
 
 #include "crash_world.h"
-#include "journal/boot.h"
-#include "journal/sector.h"
 #include "scratch.h"
-#include "system_calls.h"
-
-#define SECOND UINT64_C(1000000000)
 
 #define CUTS        2
 #define ALL_SUBSETS 5u /* pending changes of which every subset is tried */
@@ -222,18 +217,6 @@ static void plan_any(struct explorer *x, uint32_t step, uint64_t old_sectors,
                 edit_plan(&x->edit, step, sector, sectors, JOURNAL_OLD_BYTES);
 }
 
-/* What recovery wrote itself is then newer than this boot: only its mark tells it from
- * what somebody else wrote. */
-static void of_another_boot(struct edit *edit)
-{
-        for (uint32_t batch = 1; batch <= edit->batches; batch++) {
-                uint8_t *header = edit->journals[batch].bytes;
-
-                memset(header + HEADER_BOOT, 0x77, JOURNAL_BOOT_ID_SIZE);
-                journal_sector_seal(header, 0);
-        }
-}
-
 /* The old file ends anywhere in a sector, whether it grows or not. */
 static void make_edit(struct explorer *x)
 {
@@ -242,12 +225,8 @@ static void make_edit(struct explorer *x)
         uint64_t cut = any(x, 0, 2) ? any(x, 1, 511) : 0;
         uint32_t steps = (uint32_t)any(x, 1, 3);
         uint64_t fresh = old_sectors;
-        bool another_boot = any(x, 0, 2);
         struct power_image image;
 
-        if (another_boot)
-                system_calls_clock_shift =
-                    (int64_t)(boot_time() - 20 * SECOND - boot_now());
         power_image_fill(&image, old_sectors * 512 - cut, x->seed);
         memset(image.cache.bytes + ZEROS_FIRST * 512, 0, ZEROS_COUNT * 512);
         edit_begin(&x->edit, &x->place, &image.cache,
@@ -262,9 +241,6 @@ static void make_edit(struct explorer *x)
         edit_plan_switch(&x->edit, steps + 1, any(x, 0, old_sectors));
         edit_close_batch(&x->edit);
         edit_abandon(&x->edit);
-        if (another_boot)
-                of_another_boot(&x->edit);
-        system_calls_clock_shift = 0;
         memset(x->seen, 0, sizeof x->seen);
 }
 

@@ -65,10 +65,22 @@ static struct journal_search places(const struct fixture *f)
                                        .state_directory = f->state};
 }
 
+/* No edit here has taken anything. */
+static int no_prover(struct image *image, const struct abi_range *ranges, size_t count,
+                     enum recovery_proof *proof)
+{
+        (void)image;
+        (void)ranges;
+        (void)count;
+        (void)proof;
+        fail_msg("nothing is to be proved");
+        return -ENOSYS;
+}
+
 static void begin(struct fixture *f, bool dry_run, bool discard)
 {
         recovery_release(&f->recovery);
-        assert_int_equal(recovery_start(&f->recovery, &f->left.image), 0);
+        assert_int_equal(recovery_start(&f->recovery, &f->left.image, no_prover), 0);
         f->recovery.dry_run = dry_run;
         f->recovery.discard = discard;
 }
@@ -283,8 +295,7 @@ static void where_setting_aside_fails_the_journal_stays(void **state)
 static void what_another_program_wrote_is_a_conflict(void **state)
 {
         struct fixture *f = *state;
-        struct timespec later[2] = {{.tv_nsec = UTIME_OMIT}, {0}};
-        const char *reasons[3];
+        const char *reasons[2];
 
         leave(f, LEFT_APPLIED);
         assert_int_equal(pwrite(f->left.image.fd, "x", 1, 3 * 512 + 7), 1);
@@ -293,14 +304,7 @@ static void what_another_program_wrote_is_a_conflict(void **state)
         leave(f, LEFT_APPLIED);
         assert_int_equal(ftruncate(f->left.image.fd, LEFT_FINAL_SIZE + 1), 0);
         reasons[1] = expect_stop(f, RECOVERY_CONFLICT)->reason;
-        assert_int_equal(unlink(f->left.journal), 0);
-        leave(f, LEFT_APPLIED);
-        later[1].tv_sec = time(NULL) + 120;
-        assert_int_equal(futimens(f->left.image.fd, later), 0);
-        reasons[2] = expect_stop(f, RECOVERY_CONFLICT)->reason;
         assert_string_not_equal(reasons[0], reasons[1]);
-        assert_string_not_equal(reasons[1], reasons[2]);
-        assert_string_not_equal(reasons[0], reasons[2]);
 }
 
 static void a_journal_that_cannot_be_used_stops(void **state)
