@@ -153,13 +153,28 @@ enum abi_code growth_prepare(struct allocator *a, bool scan_l2, struct growth *g
         return code;
 }
 
+/* The new table, if there is one, and the planned blocks [first, first + count): see
+ * transaction_claim(). */
+static void claim_clusters(const struct growth *growth, uint64_t first, uint64_t count)
+{
+        const struct image *image = growth->allocator->image;
+        uint64_t size = image->header.cluster_size;
+        if (growth->new_table)
+                transaction_claim(growth->allocator->new_table.first * size,
+                                  growth->allocator->new_table.count * size);
+        for (uint64_t i = first; i < first + count; i++)
+                if (image->refcounts.planned[i])
+                        transaction_claim(image->refcounts.planned[i], size);
+}
+
 /* Common to both kinds: unknown autoclear bits are cleared, the build is declared. */
 static enum abi_code emit_build(struct growth *growth, uint64_t old_size,
-                                uint64_t final_size)
+                                uint64_t final_size, uint64_t first, uint64_t count)
 {
         struct image *image = growth->allocator->image;
         transaction_begin(old_size, final_size, ABI_BEGIN_PREPARES);
         header_assert(image);
+        claim_clusters(growth, first, count); /* the scrub applies already */
         enum abi_code code = scrub_emit(growth->allocator, STEP_SCRUB);
         if (!code)
                 code = header_clear_autoclear(image, STEP_AUTOCLEAR);
@@ -178,16 +193,6 @@ static enum abi_code emit_build(struct growth *growth, uint64_t old_size,
 static uint64_t larger(uint64_t a, uint64_t b)
 {
         return a > b ? a : b;
-}
-
-/* The planned blocks [first, first + count): see transaction_claim(). */
-static void claim_blocks(const struct growth *growth, uint64_t first, uint64_t count)
-{
-        const struct image *image = growth->allocator->image;
-        for (uint64_t i = first; i < first + count; i++)
-                if (image->refcounts.planned[i])
-                        transaction_claim(image->refcounts.planned[i],
-                                          image->header.cluster_size);
 }
 
 /* One transaction for the planned blocks [first, first + count) of the table. */
@@ -210,10 +215,9 @@ static enum abi_code emit_blocks(struct growth *growth, uint64_t first, uint64_t
         if (!end)
                 return ABI_OK;
         uint64_t final_size = larger(*file_size, end);
-        enum abi_code code = emit_build(growth, *file_size, final_size);
+        enum abi_code code = emit_build(growth, *file_size, final_size, first, count);
         if (code)
                 return code;
-        claim_blocks(growth, first, count);
         *file_size = final_size;
         uint8_t *entries = arena_alloc(count * 8);
         if (!entries)
@@ -278,11 +282,9 @@ static enum abi_code emit_table(struct growth *growth, uint64_t *file_size)
                 if (rc->planned[i])
                         code = refcount_set(rc, rc->planned[i] >> old.cluster_bits, 1, 1);
         uint64_t final_size = larger(*file_size, a->growth_end * old.cluster_size);
-        if (code || (code = emit_build(growth, *file_size, final_size)))
+        if (code ||
+            (code = emit_build(growth, *file_size, final_size, 0, rc->planned_entries)))
                 return code;
-        transaction_claim(a->new_table.first * old.cluster_size,
-                          a->new_table.count * old.cluster_size);
-        claim_blocks(growth, 0, rc->planned_entries);
         *file_size = final_size;
         uint8_t fields[12];
         store_be64(fields, a->new_table.first * old.cluster_size);
