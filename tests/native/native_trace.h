@@ -12,6 +12,7 @@
 
 enum native_event_kind {
         NATIVE_BEGIN,    /* of a transaction; offset: old size, length: final size */
+        NATIVE_CLAIM,    /* clusters that the transaction takes */
         NATIVE_RESIZE,   /* offset: new size; old_size */
         NATIVE_WRITE,    /* old and new bytes */
         NATIVE_PUNCH,    /* old bytes */

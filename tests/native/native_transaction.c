@@ -84,6 +84,7 @@ enum native_status native_claim(struct native_host *host, const struct abi_reque
         if (!r->length || __builtin_add_overflow(r->offset, r->length, &end) ||
             end > host->transaction.final_size)
                 return native_broken(host, "claim: outside the file");
+        note(host, NATIVE_CLAIM, r);
         return NATIVE_OK;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/ops/unreferenced.h"
+
 #define ALL_SUBSETS_OF 9u
 
 /* The least that reaches the disk, or does not. */
@@ -18,6 +20,7 @@ struct segment {
         size_t count;
         size_t capacity;
         bool holds_switch; /* of the last transaction */
+        bool any_switch;   /* of any transaction */
         bool holds_begin;  /* holes of one transaction, then the next */
         size_t end;        /* behind its last event, in the trace */
 };
@@ -29,6 +32,9 @@ void crash_open(struct crash *crash, struct ops *ops)
         crash->ops = ops;
         crash->samples = 60;
         crash->seed = 1;
+        crash->prover =
+            native_host_create(&(struct native_options){.image_capacity = capacity});
+        assert_non_null(crash->prover);
         assert_true(native_image_create(&crash->durable, capacity, 512));
         assert_true(native_image_create(&crash->state, capacity, 512));
         assert_true(native_image_create(&crash->undone, capacity, 512));
@@ -37,6 +43,7 @@ void crash_open(struct crash *crash, struct ops *ops)
 
 void crash_close(struct crash *crash)
 {
+        native_host_destroy(crash->prover);
         native_image_destroy(&crash->durable);
         native_image_destroy(&crash->state);
         native_image_destroy(&crash->undone);
@@ -175,6 +182,45 @@ static void judge_undo(struct crash *crash, const struct segment *segment)
                          (unsigned long long)crash->states);
 }
 
+/* What the open transaction has claimed up to the segment's end. */
+static void note_claims(const struct crash *crash, const struct segment *segment,
+                        struct abi_call *call)
+{
+        const struct native_event *events = native_host_trace(crash->ops->host)->events;
+        size_t i = segment->end;
+        while (i-- > 0 && events[i].kind != NATIVE_BEGIN) {
+                if (events[i].kind != NATIVE_CLAIM)
+                        continue;
+                assert_true(call->range_count < ABI_MAX_RANGES);
+                call->ranges[call->range_count++] =
+                    (struct abi_range){events[i].offset, events[i].length};
+        }
+}
+
+/* Invariant 7: recovery gives clusters back only where this is proved, so it must be
+ * provable in every state that the edit itself can leave. */
+static void judge_proof(struct crash *crash, const struct segment *segment)
+{
+        const struct native_event *events = native_host_trace(crash->ops->host)->events;
+        struct abi_call call;
+        if (segment->any_switch || segment->holds_begin || !segment->end ||
+            events[segment->end - 1].release)
+                return;
+        memset(&call, 0, sizeof call);
+        note_claims(crash, segment, &call);
+        if (!call.range_count)
+                return;
+        crash->proofs++;
+        native_image_copy(native_host_image(crash->prover), &crash->state);
+        struct native_outcome outcome =
+            native_run(crash->prover, unreferenced_main, &call);
+        assert_int_equal(outcome.status, NATIVE_OK);
+        if (outcome.result.code)
+                fail_msg("state %llu: not proved: code %u, at %llu",
+                         (unsigned long long)crash->states, outcome.result.code,
+                         (unsigned long long)outcome.result.detail[0]);
+}
+
 static void judge(struct crash *crash, const struct segment *segment)
 {
         struct read_image read;
@@ -194,6 +240,7 @@ static void judge(struct crash *crash, const struct segment *segment)
         judge_list(crash, &read, segment);
         read_image_free(&read);
         judge_undo(crash, segment);
+        judge_proof(crash, segment);
 }
 
 /* ---- states ---------------------------------------------------------------------------
@@ -281,6 +328,7 @@ static size_t collect(struct crash *crash, size_t first, struct segment *segment
         size_t i = first;
         segment->count = 0;
         segment->holds_switch = false;
+        segment->any_switch = false;
         segment->holds_begin = false;
         for (; i < trace->count && trace->events[i].kind != NATIVE_BARRIER; i++) {
                 const struct native_event *event = &trace->events[i];
@@ -291,6 +339,8 @@ static size_t collect(struct crash *crash, size_t first, struct segment *segment
                                 apply_piece(&crash->origin, &segment->pieces[p]);
                 }
                 add_event(segment, event);
+                segment->any_switch |=
+                    event->kind == NATIVE_WRITE && event->flags & ABI_CHANGE_SWITCH;
                 if (event->flags & ABI_CHANGE_SWITCH &&
                     event->transaction == crash->last_transaction)
                         segment->holds_switch = true;
@@ -307,6 +357,8 @@ static size_t pass_marks(struct crash *crash, size_t i)
                 const struct native_event *event = &trace->events[i];
                 if (event->kind == NATIVE_BEGIN)
                         native_image_copy(&crash->origin, &crash->durable);
+                else if (event->kind == NATIVE_CLAIM)
+                        continue;
                 else if (event->kind == NATIVE_COMMIT)
                         crash->committed = event->transaction == crash->last_transaction;
                 else

@@ -10,7 +10,8 @@
  *
  * Every state must be an image that a program without our journal opens, with the old
  * list of bitmaps or the new one: the old one before the commit point, the new one
- * behind it.
+ * behind it.  And before a transaction's switch nothing may refer to what it takes, or
+ * recovery would not undo it (invariant 7).
  */
 #ifndef INSTAR_TESTS_UNIT_OPS_CRASH_H
 #define INSTAR_TESTS_UNIT_OPS_CRASH_H
@@ -23,11 +24,13 @@ struct crash {
         struct native_image state;   /* the one that is looked at */
         struct native_image undone;  /* for invariant 2 */
         struct native_image origin;  /* where the open transaction began */
+        struct native_host *prover;  /* of the proof that recovery asks for */
         struct read_image old;
         struct read_image new;
         bool committed; /* the last switch is durable */
         uint32_t last_transaction;
         uint64_t states;
+        uint64_t proofs;
         uint64_t samples; /* for segments with many pieces */
         uint64_t seed;
 };
