@@ -129,6 +129,32 @@ static void every_state_of_the_last_bitmap_is_valid(void **state)
         at_every_shape(&options, edits, 2);
 }
 
+/* Where the record and the backing file's name lie in two sectors it takes steps, and
+ * between them there is a list that does not count yet. */
+static void every_state_of_a_header_of_two_sectors_is_valid(void **state)
+{
+        static const struct edit_case first = {"first", "a", NULL};
+        struct ops ops;
+        struct crash crash;
+        (void)state;
+        ops_open(&ops);
+        crash_open(&crash, &ops);
+        for (uint32_t before = 320; before <= 400; before += 8)
+                for (int backing = 0; backing < 2; backing++) {
+                        struct made_options options = {
+                            .cluster_bits = 12,
+                            .data_clusters = 3,
+                            .record_before = before,
+                            .backing = backing ? "../base/of/all/images.qcow2" : NULL,
+                        };
+                        ops_make(&ops, &options);
+                        explore(&crash, &first);
+                }
+        tell(&crash);
+        crash_close(&crash);
+        ops_close(&ops);
+}
+
 /* Clusters of 512 bytes: a block is full after 256 clusters, a table after 64 blocks. */
 static void explore_growth(uint32_t data_clusters, uint32_t spread)
 {
@@ -183,6 +209,7 @@ int main(void)
             cmocka_unit_test(every_state_of_an_edit_among_three_bitmaps_is_valid),
             cmocka_unit_test(every_state_of_the_first_bitmap_is_valid),
             cmocka_unit_test(every_state_of_the_last_bitmap_is_valid),
+            cmocka_unit_test(every_state_of_a_header_of_two_sectors_is_valid),
             cmocka_unit_test(every_state_of_a_new_refcount_block_is_valid),
             cmocka_unit_test(every_state_of_a_larger_refcount_table_is_valid),
         };
