@@ -70,6 +70,16 @@ static void change(struct left_edit *left, struct journal *journal, uint32_t ste
                     pwrite(left->image.fd, content, 512, (off_t)sector * 512), 512);
 }
 
+const struct journal_range left_edit_claims[LEFT_CLAIMS] = {
+    {LEFT_OLD_SIZE, 1024}, {3 * 512, 512}};
+
+static void claim(struct journal *journal)
+{
+        assert_int_equal(journal_claim(journal, LEFT_OLD_SIZE, 512), 0);
+        assert_int_equal(journal_claim(journal, LEFT_OLD_SIZE + 512, 512), 0);
+        assert_int_equal(journal_claim(journal, 3 * 512, 512), 0);
+}
+
 static void edit(struct left_edit *left, struct journal *journal, enum left_at at)
 {
         bool build = at == LEFT_APPLIED || at == LEFT_SWITCHED || at == LEFT_DONE;
@@ -77,6 +87,8 @@ static void edit(struct left_edit *left, struct journal *journal, enum left_at a
 
         if (build)
                 assert_int_equal(ftruncate(left->image.fd, LEFT_FINAL_SIZE), 0);
+        if (left->claims)
+                claim(journal);
         change(left, journal, 1, 8, false, build);
         change(left, journal, 1, 9, false, build);
         change(left, journal, 1, 3, false, build);

@@ -3,9 +3,11 @@
 #ifndef INSTAR_TESTS_UNIT_RECOVERY_LEFT_EDIT_H
 #define INSTAR_TESTS_UNIT_RECOVERY_LEFT_EDIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "host/image/image.h"
+#include "journal/found.h"
 #include "journal/journal.h"
 #include "tests/unit/journal/scratch.h"
 
@@ -22,7 +24,11 @@ enum left_at {
         LEFT_ABORTED,
 };
 
+/* What it had taken: two sectors behind the old end, and one in the middle. */
+#define LEFT_CLAIMS 2u
+
 struct left_edit {
+        bool claims; /* it claims those */
         struct scratch scratch;
         char journal[4300]; /* the path beside the image */
         struct image image; /* DIRECTORY/disk */
@@ -37,6 +43,8 @@ void left_edit_destroy(struct left_edit *left);
  * it were of the file with that identity. */
 void left_edit_leave(struct left_edit *left, const char *path,
                      const struct journal_identity *identity, enum left_at at);
+
+extern const struct journal_range left_edit_claims[LEFT_CLAIMS];
 
 bool left_edit_image_is_old(const struct left_edit *left);
 
