@@ -16,6 +16,7 @@
 #include "host/sandbox/sandbox.h"
 #include "host/vmm/doorbell.h"
 #include "host/vmm/programs.h"
+#include "host/vmm/signals.h"
 #include "host/vmm/vm_internal.h"
 #include "journal/journal.h"
 
@@ -124,18 +125,10 @@ static struct verdict prove_all(struct image *image, const struct abi_range *ran
         return verdict;
 }
 
-/* Ctrl-C is the parent's affair: what it has begun it finishes. */
-static void leave_signals_to_the_parent(void)
-{
-        static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-        for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-                signal(signals[i], SIG_IGN);
-}
-
 _Noreturn static void child(int pipe_fd, struct image *image,
                             const struct abi_range *ranges, size_t count)
 {
-        leave_signals_to_the_parent();
+        signals_ignore(); /* what the parent has begun it finishes */
         struct verdict verdict = prove_all(image, ranges, count);
         ssize_t written = write(pipe_fd, &verdict, sizeof verdict);
         _exit(written == sizeof verdict ? 0 : 1);

@@ -6,6 +6,8 @@
 
 #include "host/vmm/vm.h"
 
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+
 static volatile sig_atomic_t caught;
 
 static void on_signal(int number)
@@ -17,7 +19,6 @@ static void on_signal(int number)
 
 void signals_catch(void)
 {
-        static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
         struct sigaction action;
         memset(&action, 0, sizeof action);
         action.sa_handler = on_signal;
@@ -37,4 +38,11 @@ void signals_catch(void)
 int signals_caught(void)
 {
         return caught;
+}
+
+void signals_ignore(void)
+{
+        for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
+                signal(ends[i], SIG_IGN);
+        caught = 0;
 }

@@ -9,4 +9,7 @@ void signals_catch(void);
 /* The signal that came first; 0 if none did. */
 int signals_caught(void);
 
+/* In a child process: they are the parent's affair, those caught already as well. */
+void signals_ignore(void);
+
 #endif

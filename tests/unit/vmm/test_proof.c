@@ -15,11 +15,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/vmm/proof.h"
+#include "host/vmm/signals.h"
 #include "tests/native/image_maker.h"
 #include "tests/unit/vmm/machine.h"
 
@@ -192,6 +194,19 @@ static void the_caller_goes_on_with_its_locks_and_a_machine_of_its_own(void **st
         image_close(&other);
 }
 
+/* Ctrl-C during a recovery: that is finished first, and its proof is part of it.  The
+ * last test: no machine of this process runs any more. */
+static void a_signal_that_the_caller_has_caught_is_no_answer(void **state)
+{
+        struct fixture *f = *state;
+        signals_catch();
+        assert_int_equal(raise(SIGINT), 0);
+        assert_int_equal(signals_caught(), SIGINT);
+        expect_one(f, f->made.size, RECOVERY_PROVED);
+        expect_one(f, f->places.l1, RECOVERY_REFERENCED);
+        assert_int_equal(signals_caught(), SIGINT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -203,6 +218,7 @@ int main(void)
             TEST(what_is_no_qcow2_is_not_provable),
             TEST(an_image_that_cannot_be_read_is_an_error),
             TEST(the_caller_goes_on_with_its_locks_and_a_machine_of_its_own),
+            TEST(a_signal_that_the_caller_has_caught_is_no_answer),
         };
         if (machine_absent())
                 return 0;
