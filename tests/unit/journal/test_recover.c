@@ -247,8 +247,8 @@ static void a_switch_over_old_contents_is_superseded(void **state)
                 size_t at = sectors[i] * 512;
 
                 if (sectors[i] < 10)
-                        memcpy(edit->image.cache.bytes + at,
-                               edit->edit.before.bytes + at, 512);
+                        memcpy(edit->image.cache.bytes + at, edit->edit.before.bytes + at,
+                               512);
                 else
                         memset(edit->image.cache.bytes + at, 0, 512);
                 expect_verdict(edit, JOURNAL_VERDICT_SUPERSEDED);

@@ -271,13 +271,13 @@ static void where_metadata_is_malformed_nothing_is_proved(void **state)
                 uint64_t at;
                 uint64_t value;
         } damages[] = {
-            {l2_table() + 8, p->first_data | 2},     /* a reserved bit */
-            {l2_table() + 8, p->first_data + 512},   /* no cluster's start */
-            {p->l1 + 8, end | 1},                    /* a reserved bit */
-            {p->l1 + 8, end + (1ull << 30)},         /* behind the end */
-            {p->refcount_table + 8, 0x200 | 1},      /* a reserved bit */
-            {p->tables[1] + 8, 3},                   /* a reserved bit */
-            {p->snapshot_table, 512},                /* an L1 table's place */
+            {l2_table() + 8, p->first_data | 2},       /* a reserved bit */
+            {l2_table() + 8, p->first_data + 512},     /* no cluster's start */
+            {p->l1 + 8, end | 1},                      /* a reserved bit */
+            {p->l1 + 8, end + (1ull << 30)},           /* behind the end */
+            {p->refcount_table + 8, 0x200 | 1},        /* a reserved bit */
+            {p->tables[1] + 8, 3},                     /* a reserved bit */
+            {p->snapshot_table, 512},                  /* an L1 table's place */
             {peek64(ops.image, p->snapshot_table), 1}, /* the snapshot's L1 entry */
         };
         (void)state;
@@ -303,7 +303,11 @@ static void an_image_that_cannot_be_opened_is_told_as_such(void **state)
 static void ranges_that_are_none_overflow(void **state)
 {
         static const struct abi_range bad[] = {
-            {0, 0}, {CLUSTER, 0}, {1, UINT64_MAX}, {UINT64_MAX, 1}, {1ull << 63, 1ull << 63},
+            {0, 0},
+            {CLUSTER, 0},
+            {1, UINT64_MAX},
+            {UINT64_MAX, 1},
+            {1ull << 63, 1ull << 63},
         };
         struct abi_call call;
         (void)state;

@@ -70,8 +70,8 @@ static void change(struct left_edit *left, struct journal *journal, uint32_t ste
                     pwrite(left->image.fd, content, 512, (off_t)sector * 512), 512);
 }
 
-const struct journal_range left_edit_claims[LEFT_CLAIMS] = {
-    {LEFT_OLD_SIZE, 1024}, {3 * 512, 512}};
+const struct journal_range left_edit_claims[LEFT_CLAIMS] = {{LEFT_OLD_SIZE, 1024},
+                                                            {3 * 512, 512}};
 
 static void claim(struct journal *journal)
 {

@@ -244,7 +244,8 @@ static void what_was_written_behind_the_switch_supersedes_the_edit(void **state)
         assert_int_equal(byte, 0xa1);
 }
 
-/* ---- set aside, and remembered ------------------------------------------------------ */
+/* ---- set aside, and remembered ------------------------------------------------------
+ */
 
 static int note_path(void *context, const char *path)
 {
