@@ -97,6 +97,8 @@ static struct verdict prove(struct prover *p, const struct abi_range *ranges,
                 enum run_status status;
                 if (exit == VM_EXIT_FAILED)
                         return (struct verdict){.error = vm_diagnose(p->vm)->error};
+                if (exit == VM_EXIT_TIMEOUT)
+                        return (struct verdict){.error = -ETIMEDOUT};
                 if (exit != VM_EXIT_DOORBELL)
                         return (struct verdict){.proof = RECOVERY_UNPROVABLE};
                 status = doorbell_answer(&p->doorbell);
