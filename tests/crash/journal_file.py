@@ -2,6 +2,7 @@
 """The little of the journal's format that the judges need (docs/journal-format.md)."""
 
 from content import SECTOR
+from lib.journal import crc32c
 
 _HEADER_MAGIC = b"instarUJ"
 _ENDING_MAGIC = b"instarUE"
@@ -9,25 +10,6 @@ _HEADER_BOOT = slice(32, 48)
 _ENDING_BOOT = slice(40, 56)
 _RECOVERING = 3  # the kind of ending record that holds a boot identifier
 _CHECKSUM = slice(508, 512)
-
-
-def _table():
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_CRC32C = _table()
-
-
-def crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 255]
-    return crc ^ 0xFFFFFFFF
 
 
 def _checksum(sector, number):
