@@ -37,4 +37,7 @@ const char check_help[] =
     "Environment:\n"
     "  INSTAR_JOURNAL_DIR         as --journal-dir\n"
     "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
-    "index\n";
+    "index\n"
+    "\n"
+    "Undoing an edit that took clusters needs /dev/kvm (root or a member of group "
+    "kvm).\n";
