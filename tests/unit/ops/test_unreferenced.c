@@ -54,7 +54,8 @@ static enum abi_code ask_all(const struct abi_range *ranges, uint32_t count)
 {
         struct abi_call call;
         memset(&call, 0, sizeof call);
-        memcpy(call.ranges, ranges, count * sizeof *ranges);
+        if (count)
+                memcpy(call.ranges, ranges, count * sizeof *ranges);
         call.range_count = count;
         assert_true(native_image_copy(&ops.before, ops.image));
         ops.outcome = native_run(ops.host, unreferenced_main, &call);
