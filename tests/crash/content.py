@@ -5,11 +5,21 @@ States of a crash differ in a few sectors; so they are kept, compared and writte
 disk without touching the rest.
 """
 
+import bisect
+import functools
 import hashlib
 
 SECTOR = 512
 _ZEROS = bytes(SECTOR)
 _BLOCK = 1 << 16  # what is compared at once
+
+
+@functools.lru_cache(maxsize=8)
+def _used_sectors(base):
+    """The sectors of a base that are not all zeros, in order."""
+    return [begin // SECTOR for at in range(0, len(base), _BLOCK) if any(base[at:at + _BLOCK])
+            for begin in range(at, min(at + _BLOCK, len(base)), SECTOR)
+            if any(base[begin:begin + SECTOR])]
 
 
 class Content:
@@ -59,7 +69,11 @@ class Content:
         self._zero(offset, min(offset + length, max(self.size, offset)))
 
     def _zero(self, begin, end):
-        for index in range(begin // SECTOR, -(-end // SECTOR)):
+        first, last = begin // SECTOR, -(-end // SECTOR)
+        used = _used_sectors(self.base)
+        touched = set(used[bisect.bisect_left(used, first):bisect.bisect_left(used, last)])
+        touched.update(index for index in self.delta if first <= index < last)
+        for index in touched:
             low = max(begin - index * SECTOR, 0)
             high = min(end - index * SECTOR, SECTOR)
             old = self.sector(index)
