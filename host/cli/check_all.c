@@ -112,8 +112,7 @@ void known_release(struct known_journals *known)
         *known = (struct known_journals){0};
 }
 
-/* ---- finding the image --------------------------------------------------------------
- */
+/* ---- finding the image -------------------- */
 
 /* Does the path lead to the file with this identity? */
 static bool leads_to(const char *path, const struct journal_identity *identity)
@@ -211,8 +210,7 @@ char *known_image_in(const char *folder, const struct journal_found *found)
         return image;
 }
 
-/* ---- the index, made again -----------------------------------------------------------
- */
+/* ---- the index, made again -------------------- */
 
 void known_remember(struct check_run *run, const char *image_path,
                     const char *journal_path)

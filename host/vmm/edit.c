@@ -297,8 +297,7 @@ static void try_until_settled(struct run *run)
         }
 }
 
-/* ---- the whole ------------------------------------------------------------------------
- */
+/* ---- the whole -------------------- */
 
 /* Unmapping is not allowed under the sandbox: the end of the process does it. */
 static void clean_up(struct run *run)

@@ -34,11 +34,9 @@ struct prover {
         struct vm *vm;
         struct transaction transaction; /* none is ever begun */
         struct doorbell doorbell;
-        struct abi_call call;
 };
 
-/* ---- in the child -------------------------------------------------------------------
- */
+/* ---- in the child -------------------- */
 
 static int prepare(struct prover *p, struct image *image)
 {
@@ -136,8 +134,7 @@ _Noreturn static void child(int pipe_fd, struct image *image,
         _exit(written == sizeof verdict ? 0 : 1);
 }
 
-/* ---- in the parent --------------------------------------------------------------------
- */
+/* ---- in the parent -------------------- */
 
 /* A child that dies without a verdict was killed, by its filter perhaps. */
 static int receive(int pipe_fd, enum recovery_proof *proof)

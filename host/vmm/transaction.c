@@ -111,8 +111,7 @@ enum run_status transaction_declare(struct transaction *t, const struct abi_requ
                                            : declare_overwrite(t, r);
 }
 
-/* ---- apply ---------------------------------------------------------------------------
- */
+/* ---- apply -------------------- */
 
 /* Invariant 1: undo records first, and the index's entry or its warning. */
 static enum run_status make_durable(struct transaction *t)
@@ -265,8 +264,7 @@ enum run_status transaction_apply(struct transaction *t, const struct abi_reques
         return RUN_OK;
 }
 
-/* ---- end
- * ------------------------------------------------------------------------------- */
+/* ---- end -------------------- */
 
 bool transaction_is_committed(const struct transaction *t)
 {
