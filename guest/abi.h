@@ -2,14 +2,13 @@
 /*
  * The contract between a guest program and the host.
  *
- * This is the only header that both sides include.  A guest program runs at
- * CPL 3 from its first instruction (invariant 10); it has no kernel, and its
- * one way out is the doorbell: it fills `struct abi_doorbell`, then writes to
- * port ABI_DOORBELL_PORT.  The host copies the requests out once, checks the
- * copy (invariant 9), carries them out in order and lets the guest go on.  A
- * request that fails is never reported back: the host ends the guest and rolls
- * back what the transaction has applied, so a guest that still runs knows that
- * everything it asked for was done.
+ * This, with guest/abi_report.h, is the only header that both sides include.  A guest
+ * program runs at CPL 3 from its first instruction (invariant 10); it has no kernel, and
+ * its one way out is the doorbell: it fills `struct abi_doorbell`, then writes to port
+ * ABI_DOORBELL_PORT.  The host copies the requests out once, checks the copy (invariant
+ * 9), carries them out in order and lets the guest go on.  A request that fails is never
+ * reported back: the host ends the guest and rolls back what the transaction has applied,
+ * so a guest that still runs knows that everything it asked for was done.
  *
  * All numbers are little-endian and naturally aligned.  Guest virtual addresses
  * equal guest physical addresses, and everything mapped for the guest lies
@@ -37,6 +36,8 @@
 #define INSTAR_GUEST_ABI_H
 
 #include <stdint.h>
+
+#include "guest/abi_report.h"
 
 #define ABI_VERSION 1u
 
@@ -104,7 +105,8 @@ enum abi_action {
 #define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
-        2u /* file_size cannot change; fresh clusters may hold data */
+        2u                /* file_size cannot change; fresh clusters may hold data */
+#define ABI_CALL_COUNT 4u /* info: read the bitmaps' tables and data, too */
 
 /* Bytes of the image. */
 struct abi_range {
@@ -116,7 +118,8 @@ struct abi_range {
 /*
  * Parameters of `instar bitmap`, and at the end those of the proof that nothing in the
  * image refers to some ranges (guest/ops/unreferenced.c).  A merge source is a slice of
- * `names`; the target's name is kept apart.  granularity 0 means the default.
+ * `names`; the target's name is kept apart, and is `instar map`'s bitmap, too.
+ * granularity 0 means the default.
  */
 struct abi_call {
         uint64_t memory_size;        /* end of the arena, bytes from address 0 */
@@ -133,7 +136,7 @@ struct abi_call {
         uint8_t target[1024];
         uint8_t names[ABI_NAMES_POOL];
         uint32_t range_count;
-        uint32_t reserved;
+        uint32_t columns; /* map: of the picture, at most ABI_MAX_COLUMNS; 0: none */
         struct abi_range ranges[ABI_MAX_RANGES];
 };
 
@@ -167,6 +170,9 @@ enum abi_op {
         /* [offset, +length) are clusters that the transaction takes: nothing refers to
          * them before the switch.  Before any ABI_APPLY. */
         ABI_CLAIM = 9,
+        /* [addr, +length) is a report of kind `value` (enum abi_report_kind) for the
+         * user.  Only programs that look make any. */
+        ABI_REPORT = 10,
 };
 
 /* abi_request.flags of ABI_BEGIN: this transaction makes room for the edit, which

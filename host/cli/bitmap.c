@@ -14,6 +14,7 @@
 #include "host/cli/bitmap_options.h"
 #include "host/cli/bitmap_refuse.h"
 #include "host/cli/bitmap_report.h"
+#include "host/cli/debug.h"
 #include "host/cli/environment.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/program.h"
@@ -56,13 +57,6 @@ static enum message prepare_image(const char *path, struct image *image, int *er
         if (result)
                 image_close(image);
         return message_of_image(result, *error);
-}
-
-static bool debug_wanted(void)
-{
-        const char *variable = getenv("INSTAR_DEBUG");
-
-        return variable && strcmp(variable, "1") == 0;
 }
 
 /* Write both texts.  A full disk behind stdout is an error even after the edit. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "host/cli/bitmap_report.h"
+#include "host/cli/debug.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/recovery_exit.h"
 
@@ -16,53 +17,6 @@ static void append_json(struct text *out, const struct abi_result *result)
         text_string(out, ",\n  \"resulting-bitmaps\": ");
         text_number(out, result->bitmaps);
         text_string(out, "\n}\n");
-}
-
-/* What the guest asked for last: numbers of guest/abi.h. */
-static void append_last_request(struct text *err, const struct abi_request *request)
-{
-        if (!request->op)
-                return;
-        text_string(err, "debug: last request: op ");
-        text_number(err, request->op);
-        text_string(err, ", step ");
-        text_number(err, request->step);
-        text_string(err, ", flags ");
-        text_number(err, request->flags);
-        text_string(err, ", offset ");
-        text_hex(err, request->offset);
-        text_string(err, ", length ");
-        text_hex(err, request->length);
-        text_string(err, ", address ");
-        text_hex(err, request->addr);
-        text_string(err, "\n");
-}
-
-static void append_debug(struct text *err, const struct edit_report *report)
-{
-        const struct vm_diagnosis *diagnosis = &report->diagnosis;
-
-        text_string(err, "debug: outcome ");
-        text_number(err, report->outcome);
-        text_string(err, ", result code ");
-        text_number(err, report->result.code);
-        text_string(err, ", doorbells ");
-        text_number(err, report->doorbells);
-        text_string(err, ", vm exit reason ");
-        text_number(err, diagnosis->exit_reason);
-        if (diagnosis->registers_valid) {
-                text_string(err, ", rip ");
-                text_hex(err, diagnosis->rip);
-                text_string(err, ", cr2 ");
-                text_hex(err, diagnosis->cr2);
-        }
-        text_string(err, "\n");
-        append_last_request(err, &report->last_request);
-        if (!report->fault[0])
-                return;
-        text_string(err, "debug: fault: ");
-        text_escaped(err, report->fault);
-        text_string(err, "\n");
 }
 
 /* The bitmap that a result speaks of: detail[0] of a missing source counts from 0,
@@ -170,6 +124,6 @@ int bitmap_report(const struct bitmap_options *options, const struct edit_report
         if (report->index_error && exit_code == EXIT_DONE)
                 message_append(err, command, MESSAGE_WARNING_INDEX, &index);
         if (debug && !finished)
-                append_debug(err, report);
+                debug_append(err, report->outcome, report->result.code, &report->trace);
         return exit_code;
 }

@@ -149,6 +149,8 @@ enum message message_of_outcome(enum edit_outcome outcome, int error)
                 return MESSAGE_ROLLBACK_FAILED;
         case EDIT_JOURNAL_KEPT:
                 return MESSAGE_JOURNAL_KEPT;
+        case EDIT_OUTPUT_ERROR:
+                return MESSAGE_PRINT_FAILED;
         }
         return MESSAGE_PROTOCOL;
 }

@@ -22,13 +22,26 @@ int doorbell_create(struct doorbell *d, struct vm *vm, struct image *image,
 void doorbell_destroy(struct doorbell *d)
 {
         free(d->requests);
+        free(d->report);
         d->requests = NULL;
+        d->report = NULL;
+}
+
+int doorbell_only_look(struct doorbell *d, const struct report_sink *sink)
+{
+        d->reads_only = true;
+        if (!sink)
+                return 0;
+        d->sink = *sink;
+        d->report = malloc(ABI_MAX_REPORT);
+        return d->report ? 0 : -ENOMEM;
 }
 
 void doorbell_restart(struct doorbell *d)
 {
         d->rings = 0;
         d->bytes_read = 0;
+        d->bytes_reported = 0;
         d->ended = false;
         memset(&d->result, 0, sizeof d->result);
         memset(&d->last, 0, sizeof d->last);
@@ -87,6 +100,26 @@ static enum run_status answer_assert(struct doorbell *d, const struct abi_reques
         return transaction_assert(d->transaction, r);
 }
 
+/* Copied out first: the guest's memory may change while the copy is looked at. */
+static enum run_status answer_report(struct doorbell *d, const struct abi_request *r)
+{
+        const uint8_t *guest = vm_range(d->vm, r->addr, r->length);
+        if (!d->sink.take)
+                return broken(d, "report: nobody asked");
+        if (!r->length || r->length > ABI_MAX_REPORT || !guest)
+                return broken(d, "report: range");
+        if (r->value != ABI_REPORT_EXTENTS)
+                d->bytes_reported += r->length;
+        if (d->bytes_reported > ABI_MAX_REPORTS)
+                return broken(d, "report: too much in one run");
+        memcpy(d->report, guest, r->length);
+        int error = d->sink.take(d->sink.context, r->value, d->report, r->length);
+        if (error == -EBADMSG)
+                return broken(d, "report: content");
+        return error ? transaction_failed(d->transaction, RUN_OUTPUT_ERROR, error)
+                     : RUN_OK;
+}
+
 static enum run_status answer_end(struct doorbell *d, bool last)
 {
         if (!last)
@@ -104,7 +137,7 @@ static enum run_status answer(struct doorbell *d, uint32_t index, uint32_t count
         if (r->reserved)
                 return broken(d, "reserved field");
         if (d->reads_only && r->op != ABI_READ && r->op != ABI_QUERY_HOLE &&
-            r->op != ABI_POPULATE && r->op != ABI_END)
+            r->op != ABI_POPULATE && r->op != ABI_REPORT && r->op != ABI_END)
                 return broken(d, "a request that writes");
         switch (r->op) {
         case ABI_READ:
@@ -123,6 +156,8 @@ static enum run_status answer(struct doorbell *d, uint32_t index, uint32_t count
                 return transaction_declare(d->transaction, r);
         case ABI_APPLY:
                 return transaction_apply(d->transaction, r);
+        case ABI_REPORT:
+                return answer_report(d, r);
         case ABI_END:
                 return answer_end(d, index + 1 == count);
         default:
@@ -137,6 +172,7 @@ static bool transfer_is_bounded(const struct doorbell *d, uint32_t count)
         for (uint32_t i = 0; i < count; i++) {
                 const struct abi_request *r = &d->requests[i];
                 bool moves = r->op == ABI_READ || r->op == ABI_ASSERT ||
+                             r->op == ABI_REPORT ||
                              (r->op == ABI_JOURNAL && !(r->flags & ABI_CHANGE_PUNCH));
                 if (moves && (__builtin_add_overflow(total, r->length, &total) ||
                               total > ABI_MAX_TRANSFER))

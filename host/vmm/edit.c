@@ -214,45 +214,26 @@ static enum run_status start_guest(struct run *run)
 }
 
 /* What ended the guest, if it was not a doorbell. */
-static bool note_exit(struct run *run, enum vm_exit exit)
+static void note_exit(struct run *run, enum vm_exit exit)
 {
         struct edit_report *report = run->report;
-        const struct vm_diagnosis *diagnosis = vm_diagnose(run->vm);
-        if (diagnosis)
-                report->diagnosis = *diagnosis;
-        switch (exit) {
-        case VM_EXIT_TIMEOUT:
-                return fail(run, EDIT_TIMEOUT, 0);
-        case VM_EXIT_SIGNAL:
+        report->trace.diagnosis = *vm_diagnose(run->vm);
+        if (exit == VM_EXIT_SIGNAL)
                 report->signal = signals_caught();
-                return fail(run, EDIT_SIGNAL, 0);
-        case VM_EXIT_SHUTDOWN:
-                return fail(run, EDIT_DIED, 0);
-        case VM_EXIT_FAILED:
-                return fail(run, EDIT_KVM_ERROR, report->diagnosis.error);
-        default:
-                snprintf(report->fault, sizeof report->fault, "exit %u",
-                         report->diagnosis.exit_reason);
-                return fail(run, EDIT_PROTOCOL, 0);
-        }
+        if (outcome_of_exit(exit) == EDIT_PROTOCOL)
+                snprintf(report->trace.fault, sizeof report->trace.fault, "exit %u",
+                         report->trace.diagnosis.exit_reason);
+        fail(run, outcome_of_exit(exit),
+             exit == VM_EXIT_FAILED ? report->trace.diagnosis.error : 0);
 }
 
 static void note_status(struct run *run, enum run_status status)
 {
-        static const enum edit_outcome outcomes[] = {
-            [RUN_OK] = EDIT_GUEST_RESULT,
-            [RUN_CHANGED] = EDIT_CHANGED,
-            [RUN_PROTOCOL] = EDIT_PROTOCOL,
-            [RUN_READ_ERROR] = EDIT_READ_ERROR,
-            [RUN_WRITE_ERROR] = EDIT_WRITE_ERROR,
-            [RUN_JOURNAL_ERROR] = EDIT_JOURNAL_ERROR,
-            [RUN_INTERRUPTED] = EDIT_SIGNAL,
-        };
-        fail(run, outcomes[status], run->transaction.fault.error);
+        fail(run, outcome_of_status(status), run->transaction.fault.error);
         if (status == RUN_INTERRUPTED)
                 run->report->signal = signals_caught();
         if (status == RUN_PROTOCOL && run->transaction.fault.rule)
-                snprintf(run->report->fault, sizeof run->report->fault, "%s",
+                snprintf(run->report->trace.fault, sizeof run->report->trace.fault, "%s",
                          run->transaction.fault.rule);
 }
 
@@ -291,7 +272,7 @@ static void try_until_settled(struct run *run)
         for (int i = 0; i < TRIES; i++) {
                 run_guest(run);
                 finish_try(run);
-                run->report->doorbells += run->doorbell.rings;
+                run->report->trace.doorbells += run->doorbell.rings;
                 if (run->report->outcome != EDIT_CHANGED || run->report->committed)
                         return;
         }
@@ -322,7 +303,7 @@ void edit_run(const struct edit_request *request, struct edit_report *report)
         if (prepare(&run)) {
                 try_until_settled(&run);
                 report->result = run.doorbell.result;
-                report->last_request = run.doorbell.last;
+                report->trace.last_request = run.doorbell.last;
                 if (!report->index_error)
                         report->index_error = run.transaction.index_error;
         }

@@ -14,14 +14,11 @@
 #include <unistd.h>
 
 #include "host/sandbox/sandbox.h"
-#include "host/vmm/doorbell.h"
+#include "host/vmm/inspect.h"
 #include "host/vmm/programs.h"
 #include "host/vmm/signals.h"
 #include "host/vmm/vm_internal.h"
 #include "journal/journal.h"
-
-#define MEMORY_LIMIT      (UINT64_C(256) << 20)
-#define DOORBELL_LIMIT_MS 60000u
 
 /* What goes through the pipe. */
 struct verdict {
@@ -29,44 +26,15 @@ struct verdict {
         int error; /* negative errno */
 };
 
-struct prover {
-        struct image *image;
-        struct vm *vm;
-        struct transaction transaction; /* none is ever begun */
-        struct doorbell doorbell;
-};
-
 /* ---- in the child -------------------- */
 
-static int prepare(struct prover *p, struct image *image)
+static int prepare(struct inspection *inspection, struct image *image)
 {
         const struct sandbox_config nothing = {.journal_directory_fd = -1};
         int error;
         vm_after_fork();
-        p->image = image;
-        error = vm_create(MEMORY_LIMIT, &p->vm);
-        if (!error)
-                error = doorbell_create(&p->doorbell, p->vm, image, &p->transaction);
-        p->doorbell.reads_only = true;
+        error = inspection_prepare(inspection, image, NULL);
         return error ? error : sandbox_arm(&nothing);
-}
-
-static int load(struct prover *p, const struct abi_range *ranges, size_t count)
-{
-        int error = -image_refresh_size(p->image);
-        if (!error)
-                error = vm_load(p->vm, &guest_unreferenced_program);
-        if (error)
-                return error;
-        struct abi_call *call = vm_call(p->vm);
-        memset(call, 0, sizeof *call);
-        call->memory_size = MEMORY_LIMIT;
-        call->file_size = p->image->size;
-        call->flags = p->image->block_device ? ABI_CALL_BLOCK_DEVICE : 0;
-        call->range_count = (uint32_t)count;
-        memcpy(call->ranges, ranges, count * sizeof *ranges);
-        doorbell_restart(&p->doorbell);
-        return 0;
 }
 
 static struct verdict verdict_of(uint32_t code)
@@ -83,42 +51,46 @@ static struct verdict verdict_of(uint32_t code)
         }
 }
 
+/* A guest that dies or breaks the protocol has proved nothing. */
+static struct verdict verdict_of_run(const struct inspect_report *report)
+{
+        switch (report->outcome) {
+        case EDIT_GUEST_RESULT:
+                return verdict_of(report->result.code);
+        case EDIT_READ_ERROR:
+        case EDIT_KVM_ERROR:
+                return (struct verdict){.error = report->error};
+        case EDIT_TIMEOUT:
+                return (struct verdict){.error = -ETIMEDOUT};
+        default:
+                return (struct verdict){.proof = RECOVERY_UNPROVABLE};
+        }
+}
+
 /* As many ranges as a call holds. */
-static struct verdict prove(struct prover *p, const struct abi_range *ranges,
+static struct verdict prove(struct inspection *inspection, const struct abi_range *ranges,
                             size_t count)
 {
-        int error = load(p, ranges, count);
-        if (error)
-                return (struct verdict){.error = error};
-        while (!p->doorbell.ended) {
-                enum vm_exit exit = vm_run(p->vm, DOORBELL_LIMIT_MS);
-                enum run_status status;
-                if (exit == VM_EXIT_FAILED)
-                        return (struct verdict){.error = vm_diagnose(p->vm)->error};
-                if (exit == VM_EXIT_TIMEOUT)
-                        return (struct verdict){.error = -ETIMEDOUT};
-                if (exit != VM_EXIT_DOORBELL)
-                        return (struct verdict){.proof = RECOVERY_UNPROVABLE};
-                status = doorbell_answer(&p->doorbell);
-                if (status == RUN_READ_ERROR)
-                        return (struct verdict){.error = p->transaction.fault.error};
-                if (status)
-                        return (struct verdict){.proof = RECOVERY_UNPROVABLE};
-        }
-        return verdict_of(p->doorbell.result.code);
+        static struct abi_call call;
+        static struct inspect_report report;
+        memset(&call, 0, sizeof call);
+        call.range_count = (uint32_t)count;
+        memcpy(call.ranges, ranges, count * sizeof *ranges);
+        inspection_run(inspection, &guest_unreferenced_program, &call, &report);
+        return verdict_of_run(&report);
 }
 
 static struct verdict prove_all(struct image *image, const struct abi_range *ranges,
                                 size_t count)
 {
-        static struct prover prover;
+        static struct inspection inspection;
         struct verdict verdict = {.proof = RECOVERY_PROVED};
-        int error = prepare(&prover, image);
+        int error = prepare(&inspection, image);
         if (error)
                 return (struct verdict){.error = error};
         while (count && !verdict.error && verdict.proof == RECOVERY_PROVED) {
                 size_t part = count < ABI_MAX_RANGES ? count : ABI_MAX_RANGES;
-                verdict = prove(&prover, ranges, part);
+                verdict = prove(&inspection, ranges, part);
                 ranges += part;
                 count -= part;
         }

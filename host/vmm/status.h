@@ -11,6 +11,7 @@ enum run_status {
         RUN_WRITE_ERROR,   /* writing, resizing or syncing the image failed */
         RUN_JOURNAL_ERROR, /* the journal could not be written */
         RUN_INTERRUPTED,   /* a signal came before the switch */
+        RUN_OUTPUT_ERROR,  /* a report could not be passed on */
 };
 
 /* The text of the rule that was broken, or errno, of the last status but RUN_OK. */

@@ -254,10 +254,11 @@ static void a_journal_that_stays_behind_a_done_edit_is_named(void **state)
 
 static void debug_tells_exit_reason_rip_and_fault(void **state)
 {
-        struct edit_report report = {
-            .outcome = EDIT_DIED,
-            .fault = "request 3: READ outside\x1b",
-            .diagnosis = {.exit_reason = 8, .rip = 0x10abc, .registers_valid = true}};
+        struct edit_report report = {.outcome = EDIT_DIED,
+                                     .trace = {.fault = "request 3: READ outside\x1b",
+                                               .diagnosis = {.exit_reason = 8,
+                                                             .rip = 0x10abc,
+                                                             .registers_valid = true}}};
 
         (void)state;
         tell(&human, &report, false);
