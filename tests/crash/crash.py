@@ -42,8 +42,8 @@ PRINTED_FAILURES = 20  # of each case
 SKIPPED = 77  # to ctest: not run
 # One state in so many is given to the judgements that cost most.
 FULL = {"shares": {"dry-run": 20, "edit": 20, "foreign": 40, "again": 200},
-        "bound": 10, "samples": 3000}
-FULL_STATES = 3200  # of each case
+        "bound": 10, "samples": 4000}
+FULL_STATES = 4200  # of each case
 BOUNDED = {"shares": {"dry-run": 10, "edit": 10, "foreign": 12, "again": 40},
            "bound": 8, "samples": 60}
 BOUNDED_STATES = 3300
