@@ -286,6 +286,7 @@ enum abi_extension_fault {
         ABI_EXTENSION_TOO_MANY,    /* more than 65535 bitmaps */
         ABI_EXTENSION_DIRECTORY, /* directory offset unaligned, zero, or behind the end */
         ABI_EXTENSION_DIRECTORY_SIZE, /* directory size zero or over the maximum */
+        ABI_EXTENSION_TOO_LONG,       /* a name longer than QEMU takes */
 };
 
 enum abi_directory_fault {
@@ -299,6 +300,7 @@ enum abi_directory_fault {
         ABI_DIRECTORY_NAME_SIZE,
         ABI_DIRECTORY_DUPLICATE_NAME,
         ABI_DIRECTORY_PADDING,
+        ABI_DIRECTORY_EXTRA, /* extra data: allowed, but QEMU opens no such image */
 };
 
 enum abi_refcount_fault {

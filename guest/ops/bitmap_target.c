@@ -9,12 +9,6 @@
 #define DEFAULT_GRANULARITY_MIN_BITS 12u
 #define DEFAULT_GRANULARITY_MAX_BITS 16u
 
-bool bitmap_is_unusable(const struct image *image, const struct directory_entry *entry)
-{
-        return header_is_stale(&image->header) || entry->flags & QCOW2_BITMAP_IN_USE ||
-               (entry->extra_length && !(entry->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE));
-}
-
 /* log2 of the granularity asked for, or the default: the cluster size clamped to
  * 4 KiB ... 64 KiB.  0 if it is none that the format allows. */
 static uint8_t granularity_bits(const struct header *header, uint64_t asked)

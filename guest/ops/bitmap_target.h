@@ -32,8 +32,4 @@ struct target {
 enum abi_code target_apply_actions(const struct image *image, const struct abi_call *call,
                                    struct target *target);
 
-/* True if nobody may use this bitmap: in use, stale, or with extra data that must
- * be understood ("Bitmap directory", extra_data_compatible). */
-bool bitmap_is_unusable(const struct image *image, const struct directory_entry *entry);
-
 #endif

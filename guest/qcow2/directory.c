@@ -16,6 +16,12 @@ enum abi_code directory_queue_read(const struct header *h, struct directory *dir
         memset(directory, 0, sizeof *directory);
         if (!h->has_bitmaps || !h->bitmap_count)
                 return ABI_OK;
+        return directory_queue_bytes(h, directory);
+}
+
+enum abi_code directory_queue_bytes(const struct header *h, struct directory *directory)
+{
+        memset(directory, 0, sizeof *directory);
         directory->offset = h->directory_offset;
         directory->size = h->directory_size;
         directory->count = h->bitmap_count;
@@ -106,10 +112,10 @@ struct name_set {
         uint64_t *slots;
 };
 
-static bool name_set_make(struct name_set *set, uint32_t count)
+static bool name_set_make(struct name_set *set, uint64_t count)
 {
         uint64_t size = 16;
-        while (size < 2 * (uint64_t)count)
+        while (size < 2 * count)
                 size *= 2;
         set->mask = size - 1;
         set->slots = arena_alloc(size * sizeof *set->slots);
@@ -141,32 +147,61 @@ static bool name_set_add(struct name_set *set, const struct directory *directory
         return true;
 }
 
-enum abi_code directory_check(const struct header *h, const struct directory *directory)
+enum abi_code directory_visit(const struct header *h, const struct directory *directory,
+                              directory_visitor *visit, void *context)
 {
         uint64_t position = 0;
+        uint32_t index = 0;
         struct name_set names;
         uint64_t mark = arena_mark();
         if (!directory->bytes)
                 return ABI_OK;
-        if (!name_set_make(&names, directory->count))
+        if (!name_set_make(&names, directory->size / QCOW2_ENTRY_FIXED))
                 return ABI_TOO_LARGE;
-        for (uint32_t i = 0; i < directory->count; i++) {
+        bool wanted = true;
+        while (wanted && position != directory->size) {
                 struct directory_entry e;
-                if (position == directory->size)
-                        return bad(directory, position, i, ABI_DIRECTORY_COUNT);
-                if (!directory_entry_at(directory, position, &e))
-                        return bad(directory, position, i, ABI_DIRECTORY_TRUNCATED);
+                if (index == directory->count &&
+                    !visit(context, NULL, position, index, ABI_DIRECTORY_COUNT))
+                        break;
+                if (!directory_entry_at(directory, position, &e)) {
+                        visit(context, NULL, position, index, ABI_DIRECTORY_TRUNCATED);
+                        break;
+                }
                 enum abi_directory_fault fault = entry_fault(h, &e);
-                if (fault)
-                        return bad(directory, position, i, fault);
-                if (!name_set_add(&names, directory, &e))
-                        return bad(directory, position, i, ABI_DIRECTORY_DUPLICATE_NAME);
+                if (!fault && !name_set_add(&names, directory, &e))
+                        fault = ABI_DIRECTORY_DUPLICATE_NAME;
+                wanted = visit(context, &e, position, index, fault);
                 position += e.length;
+                index++;
         }
+        if (wanted && position == directory->size && index < directory->count)
+                visit(context, NULL, position, index, ABI_DIRECTORY_COUNT);
         arena_release(mark);
-        if (position != directory->size)
-                return bad(directory, position, directory->count, ABI_DIRECTORY_COUNT);
         return ABI_OK;
+}
+
+/* The first fault. */
+struct verdict {
+        const struct directory *directory;
+        enum abi_code code;
+};
+
+static bool judge(void *context, const struct directory_entry *entry, uint64_t position,
+                  uint32_t index, enum abi_directory_fault fault)
+{
+        struct verdict *verdict = context;
+        (void)entry;
+        if (fault)
+                verdict->code = bad(verdict->directory, position, index, fault);
+        return !fault;
+}
+
+enum abi_code directory_check(const struct header *h, const struct directory *directory)
+{
+        struct verdict verdict = {directory, ABI_OK};
+        enum abi_code code = directory_visit(h, directory, judge, &verdict);
+        return code ? code : verdict.code;
 }
 
 bool directory_find(const struct directory *directory, struct bitmap_name name,

@@ -41,6 +41,25 @@ struct bitmap_name {
 enum abi_code directory_queue_read(const struct header *header,
                                    struct directory *directory);
 
+/* The same, whether or not any bitmaps are announced. */
+enum abi_code directory_queue_bytes(const struct header *header,
+                                    struct directory *directory);
+
+/*
+ * Told of every entry in order, and of what is wrong: `entry` is NULL where nothing can
+ * be read at `position` (bytes from the directory's start), `fault` 0 where nothing is
+ * wrong.  False ends the walk.
+ */
+typedef bool directory_visitor(void *context, const struct directory_entry *entry,
+                               uint64_t position, uint32_t index,
+                               enum abi_directory_fault fault);
+
+/* Walk all entries, those too that the header does not announce.  ABI_OK or
+ * ABI_TOO_LARGE. */
+enum abi_code directory_visit(const struct header *header,
+                              const struct directory *directory, directory_visitor *visit,
+                              void *context);
+
 /* Check every entry as QEMU does (extra data, which QEMU refuses and the format
  * allows, is accepted), the count, and that names are unique.
  * ABI_OK, ABI_BAD_DIRECTORY, ABI_TOO_LARGE. */

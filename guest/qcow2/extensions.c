@@ -5,19 +5,13 @@
 #include "guest/rt/checked.h"
 #include "guest/rt/failure.h"
 
-struct record {
-        uint32_t offset; /* of the type field */
-        uint32_t type;
-        uint32_t length; /* of the data, without padding */
-};
-
-static enum abi_code bad(const struct record *record, enum abi_extension_fault fault)
+static enum abi_code bad(const struct extension *record, enum abi_extension_fault fault)
 {
         return fail(ABI_BAD_EXTENSION, record->offset, record->type, fault, 0);
 }
 
 /* "Bitmaps extension": what QEMU refuses, and a directory outside the file. */
-static enum abi_code check_body(const struct header *h, const struct record *record,
+static enum abi_code check_body(const struct header *h, const struct extension *record,
                                 uint32_t reserved, uint64_t file_size)
 {
         if (reserved)
@@ -36,7 +30,7 @@ static enum abi_code check_body(const struct header *h, const struct record *rec
 }
 
 static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
-                                  const struct record *record, uint64_t file_size)
+                                  const struct extension *record, uint64_t file_size)
 {
         if (h->has_bitmaps)
                 return bad(record, ABI_EXTENSION_DUPLICATE);
@@ -60,7 +54,7 @@ static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
 
 /* "Full disk encryption header pointer": offset and length of the LUKS header. */
 static enum abi_code read_crypto(struct header *h, struct header_bytes *bytes,
-                                 const struct record *record)
+                                 const struct extension *record)
 {
         if (record->length < 16)
                 return bad(record, ABI_EXTENSION_LENGTH);
@@ -75,8 +69,8 @@ static enum abi_code read_crypto(struct header *h, struct header_bytes *bytes,
         return ABI_OK;
 }
 
-static enum abi_code read_record(struct header *h, struct header_bytes *bytes,
-                                 const struct record *record, uint64_t file_size)
+enum abi_code extension_take(struct header *h, struct header_bytes *bytes,
+                             const struct extension *record, uint64_t file_size)
 {
         switch (record->type) {
         case QCOW2_EXTENSION_BITMAPS:
@@ -88,47 +82,47 @@ static enum abi_code read_record(struct header *h, struct header_bytes *bytes,
         }
 }
 
-/* The record at `offset`, which with its data must lie inside the area. */
-static enum abi_code load_record(const struct header *h, struct header_bytes *bytes,
-                                 uint32_t offset, struct record *record)
+enum abi_code extension_next(const struct header *h, struct header_bytes *bytes,
+                             uint32_t *position, struct extension *record)
 {
+        uint32_t offset = *position;
+        *record = (struct extension){.offset = offset, .type = QCOW2_EXTENSION_END};
+        if (offset == h->extensions_limit)
+                return ABI_OK;
+        /* No room for another record's header. */
+        if (h->extensions_limit - offset < QCOW2_EXTENSION_HEADER)
+                return bad(record, ABI_EXTENSION_OVERRUN);
         enum abi_code code = header_need(h, bytes, offset + QCOW2_EXTENSION_HEADER);
         if (code)
                 return code;
-        record->offset = offset;
         record->type = load_be32(bytes->bytes + offset);
         record->length = load_be32(bytes->bytes + offset + 4);
         if (record->type == QCOW2_EXTENSION_END)
                 return ABI_OK;
-        if (record->length > h->extensions_limit - offset - QCOW2_EXTENSION_HEADER)
+        uint32_t room = h->extensions_limit - offset - QCOW2_EXTENSION_HEADER;
+        if (record->length > room)
                 return bad(record, ABI_EXTENSION_OVERRUN);
+        uint32_t padded = (record->length + 7) & ~7u;
+        *position = offset + QCOW2_EXTENSION_HEADER + (padded < room ? padded : room);
         return ABI_OK;
 }
 
 enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
                               uint64_t file_size)
 {
-        uint32_t offset = h->header_length;
-        struct record record = {0};
-        h->extensions_end = h->extensions_limit;
-        while (offset + QCOW2_EXTENSION_HEADER <= h->extensions_limit) {
-                enum abi_code code = load_record(h, bytes, offset, &record);
+        uint32_t position = h->header_length;
+        struct extension record;
+        for (;;) {
+                enum abi_code code = extension_next(h, bytes, &position, &record);
                 if (code)
                         return code;
-                if (record.type == QCOW2_EXTENSION_END) {
-                        h->extensions_end = offset;
+                if (record.type == QCOW2_EXTENSION_END)
                         break;
-                }
-                code = read_record(h, bytes, &record, file_size);
+                code = extension_take(h, bytes, &record, file_size);
                 if (code)
                         return code;
-                offset += QCOW2_EXTENSION_HEADER + ((record.length + 7) & ~7u);
         }
-        if (h->extensions_end == h->extensions_limit && offset < h->extensions_limit) {
-                record.offset = offset; /* no room for another record's header */
-                record.type = QCOW2_EXTENSION_END;
-                return bad(&record, ABI_EXTENSION_OVERRUN);
-        }
+        h->extensions_end = record.offset;
         if (!h->has_bitmaps && h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
                 return ABI_NO_AUTOCLEAR_EXTENSION;
         return ABI_OK;

@@ -5,6 +5,29 @@
 
 #include "guest/qcow2/header.h"
 
+struct extension {
+        uint32_t offset; /* of the type field, in the file */
+        uint32_t type;
+        uint32_t length; /* of the data, without padding */
+};
+
+/*
+ * The record at *position, which starts at header_length and is moved behind it; at the
+ * end of the area type is QCOW2_EXTENSION_END and *position stays.  ABI_OK;
+ * ABI_BAD_EXTENSION for a record that runs past the area (then nothing follows);
+ * ABI_TOO_LARGE.
+ */
+enum abi_code extension_next(const struct header *header, struct header_bytes *bytes,
+                             uint32_t *position, struct extension *record);
+
+/*
+ * Take over what a record says, as far as `header` has fields for it.  ABI_OK;
+ * ABI_BAD_EXTENSION, where the fields are set if the record could be read at all;
+ * ABI_TOO_LARGE.
+ */
+enum abi_code extension_take(struct header *header, struct header_bytes *bytes,
+                             const struct extension *record, uint64_t file_size);
+
 /*
  * Walk the records from header_length to END or the area's limit; fill in the
  * extension fields of `header`.  The directory must lie wholly inside the `file_size`

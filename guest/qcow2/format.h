@@ -17,6 +17,8 @@
 #define QCOW2_BACKING_OFFSET        8u
 #define QCOW2_REFCOUNT_TABLE_FIELDS 48u /* offset u64, clusters u32: 12 bytes */
 #define QCOW2_AUTOCLEAR_FIELD       88u
+#define QCOW2_COMPRESSION_TYPE      104u
+#define QCOW2_HEADER_V2_LENGTH      72u
 #define QCOW2_HEADER_V3_LENGTH      104u
 
 #define QCOW2_INCOMPATIBLE_DIRTY       1u
@@ -30,9 +32,13 @@
 #define QCOW2_AUTOCLEAR_RAW_DATA 2u
 #define QCOW2_AUTOCLEAR_KNOWN    3u
 
-#define QCOW2_EXTENSION_END     0u
-#define QCOW2_EXTENSION_BITMAPS 0x23852875u
-#define QCOW2_EXTENSION_CRYPTO  0x0537be77u
+#define QCOW2_COMPATIBLE_LAZY_REFCOUNTS 1u
+
+#define QCOW2_EXTENSION_END            0u
+#define QCOW2_EXTENSION_BITMAPS        0x23852875u
+#define QCOW2_EXTENSION_CRYPTO         0x0537be77u
+#define QCOW2_EXTENSION_BACKING_FORMAT 0xe2792acau
+#define QCOW2_EXTENSION_DATA_FILE      0x44415441u
 
 /* A record of a type nobody knows, which instar writes where a record has to be
  * passed over: readers skip it (docs/interop/qcow2.txt, "Header extensions"). */

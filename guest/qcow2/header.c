@@ -15,9 +15,8 @@
 #include "guest/rt/failure.h"
 #include "guest/rt/reader.h"
 
-#define FIRST_READ       4096u
-#define V2_HEADER_LENGTH 72u
-#define MIN_HEADER       24u /* magic, version, backing name, cluster_bits */
+#define FIRST_READ 4096u
+#define MIN_HEADER 24u /* magic, version, backing name, cluster_bits */
 
 static enum abi_code bad(enum abi_header_fault fault, uint64_t value)
 {
@@ -78,13 +77,20 @@ static void load_fields(const uint8_t *b, struct header *h)
         h->snapshots_offset = load_be64(b + 64);
 }
 
+/* What version 3 added; version 2 is read as QEMU reads it. */
 static void load_v3_fields(const uint8_t *b, struct header *h)
 {
+        h->refcount_order = 4;
+        h->header_length = QCOW2_HEADER_V2_LENGTH;
+        if (h->version == 2)
+                return;
         h->incompatible = load_be64(b + 72);
         h->compatible = load_be64(b + 80);
         h->autoclear = load_be64(b + 88);
         h->refcount_order = load_be32(b + 96);
         h->header_length = load_be32(b + 100);
+        if (h->header_length > QCOW2_COMPRESSION_TYPE)
+                h->compression_type = b[QCOW2_COMPRESSION_TYPE];
 }
 
 /* Magic, version and geometry: what must be right before anything else is read. */
@@ -97,30 +103,39 @@ static enum abi_code check_basics(const uint8_t *b, uint64_t file_size, struct h
         load_fields(b, h);
         if (h->version != 2 && h->version != 3)
                 return bad(ABI_HEADER_VERSION, h->version);
-        if (file_size < (h->version == 2 ? V2_HEADER_LENGTH : QCOW2_HEADER_V3_LENGTH))
+        if (file_size <
+            (h->version == 2 ? QCOW2_HEADER_V2_LENGTH : QCOW2_HEADER_V3_LENGTH))
                 return bad(ABI_HEADER_SHORT, file_size);
         if (h->cluster_bits < QCOW2_MIN_CLUSTER_BITS ||
             h->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
                 return bad(ABI_HEADER_CLUSTER_BITS, h->cluster_bits);
         h->cluster_size = 1ull << h->cluster_bits;
-        return h->version == 2 ? ABI_QCOW2_V2 : ABI_OK;
+        return ABI_OK;
 }
 
-/* "Header", incompatible_features and refcount_order: what we must not ignore. */
-static enum abi_code check_features(const struct header *h)
+/* "Header": header_length, incompatible_features and refcount_order. */
+enum abi_code header_check_features(const struct header *h)
 {
-        if (h->header_length < QCOW2_HEADER_V3_LENGTH || h->header_length % 8 ||
+        uint32_t shortest =
+            h->version == 2 ? QCOW2_HEADER_V2_LENGTH : QCOW2_HEADER_V3_LENGTH;
+        if (h->header_length < shortest || h->header_length % 8 ||
             h->header_length > h->cluster_size)
                 return bad(ABI_HEADER_LENGTH, h->header_length);
         uint64_t unknown = h->incompatible & ~(uint64_t)QCOW2_INCOMPATIBLE_KNOWN;
         if (unknown)
                 return fail(ABI_UNKNOWN_INCOMPATIBLE, unknown, 0, 0, 0);
+        if (h->refcount_order > 6)
+                return bad(ABI_HEADER_REFCOUNT_ORDER, h->refcount_order);
+        return ABI_OK;
+}
+
+/* What must be right before anything is written. */
+static enum abi_code check_editable(const struct header *h)
+{
         if (h->incompatible & QCOW2_INCOMPATIBLE_CORRUPT)
                 return ABI_CORRUPT;
         if (h->incompatible & QCOW2_INCOMPATIBLE_DIRTY)
                 return ABI_DIRTY;
-        if (h->refcount_order > 6)
-                return bad(ABI_HEADER_REFCOUNT_ORDER, h->refcount_order);
         if (h->refcount_order != 4)
                 return fail(ABI_REFCOUNT_WIDTH, 1ull << h->refcount_order, 0, 0, 0);
         return ABI_OK;
@@ -143,7 +158,7 @@ static uint64_t l1_entries_needed(const struct header *h)
         return divide_up(h->size, 1ull << shift);
 }
 
-static enum abi_code check_tables(const struct header *h, uint64_t file_size)
+enum abi_code header_check_tables(const struct header *h, uint64_t file_size)
 {
         uint64_t end = header_file_end(h, file_size);
         uint64_t refcount_bytes;
@@ -164,7 +179,7 @@ static enum abi_code check_tables(const struct header *h, uint64_t file_size)
 }
 
 /* The name lies behind the extensions, inside the header cluster. */
-static enum abi_code check_backing(struct header *h)
+enum abi_code header_check_backing(struct header *h)
 {
         h->extensions_limit = (uint32_t)h->cluster_size;
         if (!h->backing_offset)
@@ -177,25 +192,10 @@ static enum abi_code check_backing(struct header *h)
         return ABI_OK;
 }
 
-static enum abi_code parse(uint64_t file_size, struct header *h,
-                           struct header_bytes *bytes)
-{
-        enum abi_code code = check_basics(bytes->bytes, file_size, h);
-        if (code)
-                return code;
-        if (bytes->length > h->cluster_size)
-                bytes->length = (uint32_t)h->cluster_size;
-        load_v3_fields(bytes->bytes, h);
-        if ((code = check_features(h)) || (code = check_tables(h, file_size)) ||
-            (code = check_backing(h)))
-                return code;
-        return extensions_read(h, bytes, file_size);
-}
-
-enum abi_code header_read(uint64_t file_size, struct header *header,
+enum abi_code header_load(uint64_t file_size, struct header *h,
                           struct header_bytes *bytes)
 {
-        memset(header, 0, sizeof *header);
+        memset(h, 0, sizeof *h);
         bytes->bytes = arena_alloc(FIRST_READ);
         if (!bytes->bytes)
                 return ABI_TOO_LARGE;
@@ -203,5 +203,33 @@ enum abi_code header_read(uint64_t file_size, struct header *header,
         bytes->capacity = FIRST_READ;
         read_queue(0, bytes->bytes, FIRST_READ);
         read_flush();
-        return parse(file_size, header, bytes);
+        enum abi_code code = check_basics(bytes->bytes, file_size, h);
+        if (code)
+                return code;
+        if (bytes->length > h->cluster_size)
+                bytes->length = (uint32_t)h->cluster_size;
+        load_v3_fields(bytes->bytes, h);
+        return ABI_OK;
+}
+
+enum abi_code header_read(uint64_t file_size, struct header *h,
+                          struct header_bytes *bytes)
+{
+        enum abi_code code = header_load(file_size, h, bytes);
+        if (!code && h->version == 2)
+                code = ABI_QCOW2_V2;
+        if (code || (code = header_check_features(h)) || (code = check_editable(h)) ||
+            (code = header_check_tables(h, file_size)) ||
+            (code = header_check_backing(h)))
+                return code;
+        return extensions_read(h, bytes, file_size);
+}
+
+enum abi_code header_look(uint64_t file_size, struct header *h,
+                          struct header_bytes *bytes)
+{
+        enum abi_code code = header_load(file_size, h, bytes);
+        if (code || (code = header_check_features(h)) || (code = header_check_backing(h)))
+                return code;
+        return extensions_read(h, bytes, file_size);
 }

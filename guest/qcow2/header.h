@@ -30,6 +30,7 @@ struct header {
         uint64_t autoclear;
         uint32_t refcount_order;
         uint32_t header_length;
+        uint8_t compression_type; /* 0: zlib, 1: zstd */
 
         /* The extension area: [header_length, extensions_limit).  The limit is
          * the backing file name's offset, or the cluster's end. */
@@ -57,6 +58,35 @@ struct header_bytes {
         uint32_t length;
         uint32_t capacity; /* header_need() moves to a larger buffer beyond this */
 };
+
+/*
+ * Read the fixed part of the header of a file of `file_size` bytes ("Header"), version 2
+ * too, and check no more than that there is a geometry.  ABI_OK, ABI_NOT_QCOW2,
+ * ABI_BAD_HEADER or ABI_TOO_LARGE.
+ */
+enum abi_code header_load(uint64_t file_size, struct header *header,
+                          struct header_bytes *bytes);
+
+/* The length of the header, no unknown incompatible feature, a possible refcount width.
+ * ABI_OK, ABI_BAD_HEADER or ABI_UNKNOWN_INCOMPATIBLE. */
+enum abi_code header_check_features(const struct header *header);
+
+/* Refcount table, L1 table and snapshot table lie inside the file, and are as large as
+ * QEMU takes them.  ABI_OK or ABI_BAD_HEADER. */
+enum abi_code header_check_tables(const struct header *header, uint64_t file_size);
+
+/* The backing file's name lies inside the header cluster.  Sets extensions_limit in
+ * either case.  ABI_OK or ABI_BAD_HEADER. */
+enum abi_code header_check_backing(struct header *header);
+
+/*
+ * Read as much as one has to know to find the bitmaps of an image that is not going to
+ * be written: of version 2, dirty, corrupt, or of any refcount width.  ABI_OK, or what
+ * header_load(), header_check_features(), header_check_backing() and extensions_read()
+ * say.
+ */
+enum abi_code header_look(uint64_t file_size, struct header *header,
+                          struct header_bytes *bytes);
 
 /*
  * Read and parse the header cluster of a file of `file_size` bytes: fixed header

@@ -26,3 +26,27 @@ enum abi_code image_open(struct image *image, uint64_t file_size, bool block_dev
         read_flush();
         return directory_check(h, &image->directory);
 }
+
+enum abi_code image_look(struct image *image, uint64_t file_size)
+{
+        memset(image, 0, sizeof *image);
+        image->file_size = file_size;
+        struct header *h = &image->header;
+        if (!checked_round_up(file_size, 1ull << QCOW2_MAX_CLUSTER_BITS,
+                              &image->file_end))
+                return ABI_OVERFLOW;
+        enum abi_code code = header_look(file_size, h, &image->header_bytes);
+        if (code)
+                return code;
+        image->file_end = header_file_end(h, file_size);
+        if ((code = directory_queue_read(h, &image->directory)))
+                return code;
+        read_flush();
+        return directory_check(h, &image->directory);
+}
+
+bool bitmap_is_unusable(const struct image *image, const struct directory_entry *entry)
+{
+        return header_is_stale(&image->header) || entry->flags & QCOW2_BITMAP_IN_USE ||
+               (entry->extra_length && !(entry->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE));
+}

@@ -37,6 +37,14 @@ struct extent {
 /* Read header, directory and the refcount table's beginning, and check them. */
 enum abi_code image_open(struct image *image, uint64_t file_size, bool block_device);
 
+/* Read and check header and directory only, of an image that is not going to be written
+ * (header_look()); `refcounts` is not set. */
+enum abi_code image_look(struct image *image, uint64_t file_size);
+
+/* True if nobody may use this bitmap: in use, stale, or with extra data that must
+ * be understood ("Bitmap directory", extra_data_compatible). */
+bool bitmap_is_unusable(const struct image *image, const struct directory_entry *entry);
+
 /*
  * True if [offset, +length) may be overwritten in place: each of its clusters has
  * refcount 1, and it overlaps neither header, L1 table, refcount table and blocks, nor

@@ -28,7 +28,7 @@ static void note_bytes(const struct image *image, struct range_list *list,
 static bool note_snapshots(const struct image *image, struct snapshot_walk *walk,
                            struct range_list *list)
 {
-        struct snapshot_l1 l1;
+        struct snapshot l1;
         enum snapshot_step step;
         while ((step = snapshot_walk_next(walk, &l1)) == SNAPSHOT_ENTRY) {
                 uint64_t length = (uint64_t)l1.entries * 8;

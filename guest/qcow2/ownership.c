@@ -224,7 +224,7 @@ static void contest_crypto(struct ownership *o)
 
 static void prove_snapshots(struct ownership *o, struct snapshot_walk *walk)
 {
-        struct snapshot_l1 l1;
+        struct snapshot l1;
         enum snapshot_step step = SNAPSHOT_ENTRY;
         while (!o->unprovable && o->code == ABI_OK) {
                 step = snapshot_walk_next(walk, &l1);

@@ -11,7 +11,6 @@
 #define ENTRY_ID_SIZE    12u
 #define ENTRY_NAME_SIZE  14u
 #define ENTRY_EXTRA_SIZE 36u
-#define ENTRY_FIXED      40u
 #define ENTRY_ALIGNMENT  8u
 
 /* Extra data, a one-digit id and a short name: what entries usually take. */
@@ -22,15 +21,17 @@ enum abi_code snapshot_walk_begin(struct snapshot_walk *walk, const struct heade
                                   uint64_t file_size)
 {
         uint64_t window = (uint64_t)header->snapshot_count * TYPICAL_ENTRY;
+        window = window < SNAPSHOT_MAX_BYTES ? SNAPSHOT_MAX_BYTES : window;
+        window = window < MAX_WINDOW ? window : MAX_WINDOW;
         *walk = (struct snapshot_walk){
             .position = header->snapshots_offset,
             .start = header->snapshots_offset,
             .file_size = file_size,
             .left = header->snapshot_count,
-            .window_size = window < MAX_WINDOW ? window : MAX_WINDOW,
+            .window_size = window,
             .window_start = header->snapshots_offset,
         };
-        if (!walk->left || !range_inside(walk->start, ENTRY_FIXED, file_size))
+        if (!walk->left || !range_inside(walk->start, SNAPSHOT_FIXED, file_size))
                 return ABI_OK; /* snapshot_walk_next() looks at the range itself */
         walk->window = arena_alloc(walk->window_size);
         if (!walk->window)
@@ -39,12 +40,13 @@ enum abi_code snapshot_walk_begin(struct snapshot_walk *walk, const struct heade
         return ABI_OK;
 }
 
-/* The fixed part of the entry at `position`, which lies inside the file. */
-static const uint8_t *entry_at(struct snapshot_walk *walk)
+const uint8_t *snapshot_walk_bytes(struct snapshot_walk *walk, uint64_t position,
+                                   uint64_t length)
 {
-        uint64_t skipped = walk->position - walk->window_start;
-        if (!range_inside(skipped, ENTRY_FIXED, walk->window_size)) {
-                walk->window_start = walk->position;
+        uint64_t skipped = position - walk->window_start;
+        if (position < walk->window_start ||
+            !range_inside(skipped, length, walk->window_size)) {
+                walk->window_start = position;
                 skipped = 0;
                 read_queue(walk->window_start, walk->window, walk->window_size);
                 read_flush();
@@ -52,7 +54,8 @@ static const uint8_t *entry_at(struct snapshot_walk *walk)
         return walk->window + skipped;
 }
 
-enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk, struct snapshot_l1 *l1)
+enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk,
+                                      struct snapshot *snapshot)
 {
         uint64_t start = walk->position;
         if (!walk->left)
@@ -60,18 +63,24 @@ enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk, struct snapsho
         /* What lies behind the end of the file would read as zeros: a cut table,
          * not an empty snapshot. */
         if (!checked_round_up(start, ENTRY_ALIGNMENT, &start) ||
-            !range_inside(start, ENTRY_FIXED, walk->file_size))
+            !range_inside(start, SNAPSHOT_FIXED, walk->file_size))
                 return SNAPSHOT_MALFORMED;
         walk->position = start;
-        const uint8_t *entry = entry_at(walk);
-        uint64_t length = ENTRY_FIXED + (uint64_t)load_be32(entry + ENTRY_EXTRA_SIZE) +
-                          load_be16(entry + ENTRY_ID_SIZE) +
-                          load_be16(entry + ENTRY_NAME_SIZE);
+        const uint8_t *entry = snapshot_walk_bytes(walk, start, SNAPSHOT_FIXED);
+        *snapshot = (struct snapshot){
+            .offset = load_be64(entry + ENTRY_L1_OFFSET),
+            .entries = load_be32(entry + ENTRY_L1_SIZE),
+            .position = start,
+            .extra_length = load_be32(entry + ENTRY_EXTRA_SIZE),
+            .id_length = load_be16(entry + ENTRY_ID_SIZE),
+            .name_length = load_be16(entry + ENTRY_NAME_SIZE),
+            .fixed = entry,
+        };
+        uint64_t length = SNAPSHOT_FIXED + (uint64_t)snapshot->extra_length +
+                          snapshot->id_length + snapshot->name_length;
         if (!range_inside(start, length, walk->file_size) ||
             start + length - walk->start > SNAPSHOTS_MAX_TABLE)
                 return SNAPSHOT_MALFORMED;
-        l1->offset = load_be64(entry + ENTRY_L1_OFFSET);
-        l1->entries = load_be32(entry + ENTRY_L1_SIZE);
         walk->position = start + length;
         walk->left--;
         return SNAPSHOT_ENTRY;

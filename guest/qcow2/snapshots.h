@@ -8,6 +8,9 @@
 
 #include "guest/qcow2/header.h"
 
+/* What snapshot_walk_bytes() may be asked for at once. */
+#define SNAPSHOT_MAX_BYTES 512u
+
 /* Names and extra data included; QEMU's limit (1024 bytes for each of 65536). */
 #define SNAPSHOTS_MAX_TABLE (64ull << 20)
 
@@ -22,14 +25,22 @@ struct snapshot_walk {
         uint64_t window_start; /* file offset of the window's first byte */
 };
 
-/* A snapshot's L1 table as its entry says, not checked. */
-struct snapshot_l1 {
-        uint64_t offset;
-        uint32_t entries;
+/* What an entry says, not checked; `fixed` is good until the walk goes on.  Extra data,
+ * id and name follow the fixed part, in this order. */
+struct snapshot {
+        uint64_t offset;   /* of its L1 table */
+        uint32_t entries;  /* of it */
+        uint64_t position; /* file offset of the table entry */
+        uint32_t extra_length;
+        uint16_t id_length;
+        uint16_t name_length;
+        const uint8_t *fixed; /* SNAPSHOT_FIXED bytes */
 };
 
+#define SNAPSHOT_FIXED 40u
+
 enum snapshot_step {
-        SNAPSHOT_ENTRY,     /* *l1 is set */
+        SNAPSHOT_ENTRY,     /* *snapshot is set */
         SNAPSHOT_END,       /* all were seen; `position` is where the table ends */
         SNAPSHOT_MALFORMED, /* bad place, over a limit, or cut by the end of the file */
 };
@@ -42,6 +53,13 @@ enum snapshot_step {
 enum abi_code snapshot_walk_begin(struct snapshot_walk *walk, const struct header *header,
                                   uint64_t file_size);
 
-enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk, struct snapshot_l1 *l1);
+enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk,
+                                      struct snapshot *snapshot);
+
+/* Bytes of the entry that was returned last: [position, +length) of the file, in front of
+ * what was asked for before only where the window still holds it.  length is at most
+ * SNAPSHOT_MAX_BYTES. */
+const uint8_t *snapshot_walk_bytes(struct snapshot_walk *walk, uint64_t position,
+                                   uint64_t length);
 
 #endif

@@ -31,6 +31,7 @@ static const char *const extension_faults[] = {
         "the directory's offset is zero, unaligned or outside the file",
     [ABI_EXTENSION_DIRECTORY_SIZE] =
         "the directory's size is zero or above 67107840 bytes",
+    [ABI_EXTENSION_TOO_LONG] = "its text is longer than qemu takes",
 };
 
 static const char *const directory_faults[] = {
@@ -45,6 +46,8 @@ static const char *const directory_faults[] = {
     [ABI_DIRECTORY_NAME_SIZE] = "the name is empty or longer than 1023 bytes",
     [ABI_DIRECTORY_DUPLICATE_NAME] = "another entry has the same name",
     [ABI_DIRECTORY_PADDING] = "the padding is not zero",
+    [ABI_DIRECTORY_EXTRA] =
+        "it has extra data, which the format allows, but qemu opens no such image",
 };
 
 static const char *const refcount_faults[] = {

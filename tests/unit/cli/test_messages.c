@@ -181,8 +181,8 @@ static void every_fault_has_words_and_a_number_that_is_none_is_survived(void **s
                 enum abi_code code;
                 uint64_t last;
         } kinds[] = {{ABI_BAD_HEADER, ABI_HEADER_REFCOUNT_ORDER},
-                     {ABI_BAD_EXTENSION, ABI_EXTENSION_DIRECTORY_SIZE},
-                     {ABI_BAD_DIRECTORY, ABI_DIRECTORY_PADDING},
+                     {ABI_BAD_EXTENSION, ABI_EXTENSION_TOO_LONG},
+                     {ABI_BAD_DIRECTORY, ABI_DIRECTORY_EXTRA},
                      {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE}};
 
         (void)state;

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/qcow2/bitmap_walk.h"
+
+#include <string.h>
+
+#include "guest/rt/arena.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
+#include "guest/rt/reader.h"
+
+#define TABLE_WINDOW 4096u      /* entries */
+#define BATCH_BYTES  (1u << 20) /* of data, or one cluster if that is larger */
+
+enum abi_code bitmap_walk_begin(struct bitmap_walk *walk, const struct image *image,
+                                const struct directory_entry *entry)
+{
+        const struct header *h = &image->header;
+        memset(walk, 0, sizeof *walk);
+        walk->image = image;
+        walk->table_offset = entry->table_offset;
+        walk->entries = entry->table_entries;
+        walk->bits = bitmap_bits(h, entry->granularity_bits);
+        walk->cluster_bits = h->cluster_size * 8;
+        walk->batch = h->cluster_size < BATCH_BYTES ? BATCH_BYTES / h->cluster_size : 1;
+        if (walk->batch > walk->entries)
+                walk->batch = walk->entries;
+        if (!range_inside(walk->table_offset, walk->entries * 8, image->file_size))
+                return fail(ABI_BAD_TABLE, walk->table_offset, 0, 0, 0);
+        uint64_t window = walk->entries < TABLE_WINDOW ? walk->entries : TABLE_WINDOW;
+        walk->table = arena_alloc(window * sizeof *walk->table);
+        arena_populate(walk->batch * h->cluster_size);
+        walk->data = arena_alloc(walk->batch * h->cluster_size);
+        walk->kinds = arena_alloc(walk->batch);
+        return walk->table && walk->data && walk->kinds ? ABI_OK : ABI_TOO_LARGE;
+}
+
+void bitmap_walk_rewind(struct bitmap_walk *walk)
+{
+        walk->next = 0;
+        walk->batch_first = 0;
+        walk->batch_count = 0;
+}
+
+static uint64_t entry_at(struct bitmap_walk *walk, uint64_t index)
+{
+        if (index - walk->table_first >= walk->table_count) {
+                uint64_t left = walk->entries - index;
+                walk->table_first = index;
+                walk->table_count = left < TABLE_WINDOW ? left : TABLE_WINDOW;
+                read_queue(walk->table_offset + index * 8, walk->table,
+                           walk->table_count * 8);
+                read_flush();
+        }
+        return load_be64(&walk->table[index - walk->table_first]);
+}
+
+static enum table_entry_kind kind_of(const struct bitmap_walk *walk, uint64_t entry)
+{
+        return table_entry_kind(&walk->image->header, entry, walk->image->file_size);
+}
+
+enum abi_code bitmap_walk_check(struct bitmap_walk *walk,
+                                struct bitmap_table_facts *facts)
+{
+        enum abi_code code = ABI_OK;
+        *facts = (struct bitmap_table_facts){0, 0};
+        for (uint64_t i = 0; i < walk->entries; i++) {
+                uint64_t entry = entry_at(walk, i);
+                enum table_entry_kind kind = kind_of(walk, entry);
+                facts->data_clusters += kind == TABLE_ENTRY_DATA;
+                facts->all_ones += kind == TABLE_ENTRY_ONES;
+                if (kind == TABLE_ENTRY_INVALID && !code)
+                        code = fail(ABI_BAD_TABLE, walk->table_offset, i, entry, 0);
+        }
+        return code;
+}
+
+/* Bits that entry `index` stands for. */
+static uint64_t bits_of(const struct bitmap_walk *walk, uint64_t index)
+{
+        uint64_t first = index * walk->cluster_bits;
+        uint64_t left = walk->bits > first ? walk->bits - first : 0;
+        return left < walk->cluster_bits ? left : walk->cluster_bits;
+}
+
+/* Read the data of the entries from walk->next on. */
+static void read_batch(struct bitmap_walk *walk)
+{
+        uint64_t size = walk->image->header.cluster_size;
+        uint64_t left = walk->entries - walk->next;
+        walk->batch_first = walk->next;
+        walk->batch_count = left < walk->batch ? left : walk->batch;
+        for (uint64_t i = 0; i < walk->batch_count; i++) {
+                uint64_t entry = entry_at(walk, walk->batch_first + i);
+                walk->kinds[i] = (uint8_t)kind_of(walk, entry);
+                if (walk->kinds[i] == TABLE_ENTRY_DATA)
+                        read_queue(entry & QCOW2_OFFSET_MASK, walk->data + i * size,
+                                   size);
+        }
+        read_flush();
+}
+
+struct bitmap_piece bitmap_walk_next(struct bitmap_walk *walk)
+{
+        uint64_t size = walk->image->header.cluster_size;
+        uint64_t index = walk->next;
+        if (index >= walk->entries || !bits_of(walk, index))
+                return (struct bitmap_piece){.bits = 0};
+        if (index - walk->batch_first >= walk->batch_count)
+                read_batch(walk);
+        uint64_t place = index - walk->batch_first;
+        walk->next++;
+        return (struct bitmap_piece){
+            .first = index * walk->cluster_bits,
+            .bits = bits_of(walk, index),
+            .kind = (enum table_entry_kind)walk->kinds[place],
+            .words = (const uint64_t *)(const void *)(walk->data + place * size),
+        };
+}
