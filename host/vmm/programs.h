@@ -7,5 +7,7 @@
 
 extern const struct vm_program guest_bitmap_program;
 extern const struct vm_program guest_unreferenced_program;
+extern const struct vm_program guest_info_program;
+extern const struct vm_program guest_map_program;
 
 #endif

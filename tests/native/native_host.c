@@ -109,6 +109,12 @@ void native_host_set_hook(struct native_host *host, native_hook *hook, void *con
         host->hook_context = context;
 }
 
+void native_host_set_sink(struct native_host *host, native_sink *sink, void *context)
+{
+        host->sink = sink;
+        host->sink_context = context;
+}
+
 void native_host_fail_write(struct native_host *host, uint64_t nth)
 {
         host->fail_write = nth;
@@ -194,6 +200,23 @@ static enum native_status answer_assert(struct native_host *host,
         return native_assert(host, r);
 }
 
+static enum native_status answer_report(struct native_host *host,
+                                        const struct abi_request *r)
+{
+        if (!host->sink)
+                return native_broken(host, "report: nobody asked");
+        if (!r->length || r->length > ABI_MAX_REPORT ||
+            !native_guest_range(host, r->addr, r->length))
+                return native_broken(host, "report: range");
+        if (r->value != ABI_REPORT_EXTENTS)
+                host->bytes_reported += r->length;
+        if (host->bytes_reported > ABI_MAX_REPORTS)
+                return native_broken(host, "report: too much in one run");
+        host->sink(host->sink_context, r->value, (const void *)(uintptr_t)r->addr,
+                   r->length);
+        return NATIVE_OK;
+}
+
 static enum native_status answer_end(struct native_host *host, bool last)
 {
         if (!last)
@@ -210,6 +233,9 @@ static enum native_status answer(struct native_host *host, uint32_t index, uint3
         const struct abi_request *r = &host->requests[index];
         if (r->reserved)
                 return native_broken(host, "reserved field");
+        if (host->sink && r->op != ABI_READ && r->op != ABI_QUERY_HOLE &&
+            r->op != ABI_POPULATE && r->op != ABI_REPORT && r->op != ABI_END)
+                return native_broken(host, "a request that writes");
         switch (r->op) {
         case ABI_READ:
                 return answer_read(host, r);
@@ -227,6 +253,8 @@ static enum native_status answer(struct native_host *host, uint32_t index, uint3
                 return native_declare(host, r);
         case ABI_APPLY:
                 return native_apply(host, r);
+        case ABI_REPORT:
+                return answer_report(host, r);
         case ABI_END:
                 return answer_end(host, index + 1 == count);
         default:
@@ -240,6 +268,7 @@ static bool transfer_is_bounded(const struct native_host *host, uint32_t count)
         for (uint32_t i = 0; i < count; i++) {
                 const struct abi_request *r = &host->requests[i];
                 bool moves = r->op == ABI_READ || r->op == ABI_ASSERT ||
+                             r->op == ABI_REPORT ||
                              (r->op == ABI_JOURNAL && !(r->flags & ABI_CHANGE_PUNCH));
                 if (moves && (__builtin_add_overflow(total, r->length, &total) ||
                               total > ABI_MAX_TRANSFER))
@@ -295,6 +324,7 @@ static void start(struct native_host *host, const struct abi_call *call)
         memset(&host->transaction, 0, sizeof host->transaction);
         host->transaction.pending = pending;
         host->ended = false;
+        host->bytes_reported = 0;
         host->doorbell->count = 0;
         host->call = *call;
         host->call.memory_size = host->memory_limit;

@@ -72,6 +72,12 @@ void native_host_set_block_device(struct native_host *host, bool block_device);
 typedef void native_hook(void *context, struct native_image *image, uint64_t doorbell);
 void native_host_set_hook(struct native_host *host, native_hook *hook, void *context);
 
+/* Called with every report of a program that only looks (guest/abi_report.h).  Without a
+ * sink a report breaks a rule; with one, any request that writes does. */
+typedef void native_sink(void *context, uint64_t kind, const void *bytes,
+                         uint64_t length);
+void native_host_set_sink(struct native_host *host, native_sink *sink, void *context);
+
 /* The n-th write (read) from now on fails, counted from 1; 0: none does. */
 void native_host_fail_write(struct native_host *host, uint64_t nth);
 void native_host_fail_read(struct native_host *host, uint64_t nth);

@@ -52,6 +52,9 @@ struct native_host {
         jmp_buf escape;
         native_hook *hook;
         void *hook_context;
+        native_sink *sink;
+        void *sink_context;
+        uint64_t bytes_reported;
         uint64_t fail_write;
         uint64_t fail_read;
 };

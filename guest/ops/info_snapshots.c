@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* The snapshot table ("Snapshots"). */
+#include <string.h>
+
+#include "guest/ops/info_look.h"
+#include "guest/qcow2/snapshots.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/failure.h"
+#include "guest/rt/reader.h"
+#include "guest/rt/report.h"
+
+/* Offsets inside an entry's fixed part. */
+#define DATE_SECONDS     16u
+#define DATE_NANOSECONDS 20u
+#define VM_CLOCK         24u
+#define VM_STATE_SIZE    32u
+
+/* And inside its extra data, as far as there is any. */
+#define EXTRA_VM_STATE_SIZE 0u
+#define EXTRA_ICOUNT        16u
+#define EXTRA_KNOWN         24u
+
+/* QEMU shows so much of the strings. */
+#define MAX_ID   127u
+#define MAX_NAME 255u
+
+static void take_fixed(const struct snapshot *snapshot,
+                       struct abi_report_snapshot *report)
+{
+        const uint8_t *b = snapshot->fixed;
+        report->date_seconds = load_be32(b + DATE_SECONDS);
+        report->date_nanoseconds = load_be32(b + DATE_NANOSECONDS);
+        report->vm_clock = load_be64(b + VM_CLOCK);
+        report->vm_state_size = load_be32(b + VM_STATE_SIZE);
+        report->icount = UINT64_MAX;
+        report->id_length = snapshot->id_length < MAX_ID ? snapshot->id_length : MAX_ID;
+        report->name_length =
+            snapshot->name_length < MAX_NAME ? snapshot->name_length : MAX_NAME;
+}
+
+static void take_extra(const uint8_t *extra, uint64_t length,
+                       struct abi_report_snapshot *report)
+{
+        if (length >= EXTRA_VM_STATE_SIZE + 8)
+                report->vm_state_size = load_be64(extra + EXTRA_VM_STATE_SIZE);
+        if (length >= EXTRA_ICOUNT + 8)
+                report->icount = load_be64(extra + EXTRA_ICOUNT);
+}
+
+static void report_snapshot(struct snapshot_walk *walk, const struct snapshot *snapshot)
+{
+        struct abi_report_snapshot fixed;
+        memset(&fixed, 0, sizeof fixed);
+        take_fixed(snapshot, &fixed);
+        uint64_t position = snapshot->position + SNAPSHOT_FIXED;
+        uint64_t known =
+            snapshot->extra_length < EXTRA_KNOWN ? snapshot->extra_length : EXTRA_KNOWN;
+        take_extra(snapshot_walk_bytes(walk, position, known), known, &fixed);
+        position += snapshot->extra_length;
+
+        uint64_t length = sizeof fixed + fixed.id_length + fixed.name_length;
+        uint8_t *report = report_add(ABI_REPORT_SNAPSHOT, length);
+        uint8_t *id = report + sizeof fixed;
+        memcpy(report, &fixed, sizeof fixed);
+        if (fixed.id_length)
+                memcpy(id, snapshot_walk_bytes(walk, position, fixed.id_length),
+                       fixed.id_length);
+        position += snapshot->id_length;
+        if (fixed.name_length)
+                memcpy(id + fixed.id_length,
+                       snapshot_walk_bytes(walk, position, fixed.name_length),
+                       fixed.name_length);
+}
+
+enum abi_code info_report_snapshots(struct info *info)
+{
+        struct snapshot_walk walk;
+        struct snapshot snapshot;
+        enum snapshot_step step;
+        /* QEMU lists none where the data lies in another file. */
+        if (info->snapshots_unknown ||
+            info->image.header.incompatible & QCOW2_INCOMPATIBLE_DATA_FILE)
+                return ABI_OK;
+        enum abi_code code =
+            snapshot_walk_begin(&walk, &info->image.header, info->image.file_size);
+        if (code)
+                return code;
+        read_flush();
+        while ((step = snapshot_walk_next(&walk, &snapshot)) == SNAPSHOT_ENTRY)
+                report_snapshot(&walk, &snapshot);
+        if (step == SNAPSHOT_MALFORMED)
+                info_note(info,
+                          fail(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOTS, walk.position, 0, 0),
+                          NULL);
+        return ABI_OK;
+}
