@@ -5,9 +5,7 @@
  * Whatever happens, stdout gets either the whole envelope of --output json or nothing,
  * and the first line on stderr is the message.
  */
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "host/cli/bitmap.h"
@@ -17,6 +15,7 @@
 #include "host/cli/debug.h"
 #include "host/cli/environment.h"
 #include "host/cli/exit_code.h"
+#include "host/cli/open_image.h"
 #include "host/cli/program.h"
 #include "host/cli/quote.h"
 #include "host/sandbox/sandbox.h"
@@ -33,30 +32,6 @@ static int refuse(enum message message, const struct message_values *values)
         message_append(&err, command, message, values);
         text_write(&err, STDERR_FILENO);
         return EXIT_REFUSED;
-}
-
-/* A file that may be read but not written deserves clearer words than "denied". */
-static enum message explain_open(enum message message, const char *path)
-{
-        if (message == MESSAGE_OPEN_DENIED &&
-            faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) == 0)
-                return MESSAGE_OPEN_READ_ONLY_FILE;
-        return message;
-}
-
-/* Open and lock the image and look at its magic.  On failure it is closed again. */
-static enum message prepare_image(const char *path, struct image *image, int *error)
-{
-        enum image_error result = image_open(path, image, error);
-
-        if (result)
-                return explain_open(message_of_image(result, *error), path);
-        result = image_lock(image, error);
-        if (!result)
-                result = image_check_magic(image, error);
-        if (result)
-                image_close(image);
-        return message_of_image(result, *error);
 }
 
 /* Write both texts.  A full disk behind stdout is an error even after the edit. */
@@ -109,7 +84,7 @@ static int run(const struct bitmap_options *options, int argc, char **argv)
 
         if (message)
                 return refuse(message, &values);
-        message = prepare_image(options->filename, &image, &values.error);
+        message = open_image(options->filename, IMAGE_EDIT, &image, &values.error);
         if (message)
                 return refuse(message, &values);
         asked = quote_command(argc, argv);

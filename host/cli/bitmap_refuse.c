@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "host/cli/bitmap_refuse.h"
+#include "host/cli/open_image.h"
 #include "host/cli/size.h"
 
 #define GRANULARITY_LEAST UINT64_C(512)
@@ -102,7 +103,7 @@ enum message bitmap_refuse(const struct bitmap_options *options, struct abi_call
                 message = take_target(options->target, call);
         if (!message)
                 message = take_sources(options, call);
-        if (!message && options->format && strcmp(options->format, "qcow2") != 0) {
+        if (!message && !is_our_format(options->format)) {
                 values->argument = options->format;
                 message = MESSAGE_FORMAT;
         }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/cli/open_image.h"
 #include "host/cli/recovery_exit.h"
 #include "host/vmm/proof.h"
 
@@ -19,27 +20,6 @@ static bool fail(struct check_result *result, enum message message, int error)
         result->error = abs(error);
         result->exit_code = EXIT_REFUSED;
         return false;
-}
-
-/* Open and lock the image, and look at its magic. */
-static bool open_image(const char *path, bool read_only, struct image *image,
-                       struct check_result *result)
-{
-        int error;
-        enum image_error wrong = read_only ? image_open_read_only(path, image, &error)
-                                           : image_open(path, image, &error);
-
-        if (!wrong)
-                wrong = read_only ? image_lock_shared(image, &error)
-                                  : image_lock(image, &error);
-        if (!wrong)
-                wrong = image_check_magic(image, &error);
-        if (!wrong)
-                return true;
-        image_close(image);
-        if (wrong == IMAGE_LOCKED && read_only)
-                return fail(result, MESSAGE_LOCKED_SHARED, error);
-        return fail(result, message_of_image(wrong, error), error);
 }
 
 /* The index is a help, not a condition: its failure is a warning. */
@@ -81,10 +61,12 @@ static bool look(struct check_run *run, const char *path, const char *journal,
         struct recovery *recovery = &result->recovery;
         const struct recovery_item *stop;
         struct image image;
+        enum message message;
         int status;
 
-        if (!open_image(path, dry_run, &image, result))
-                return false;
+        message = open_image(path, dry_run ? IMAGE_LOOK : IMAGE_EDIT, &image, &status);
+        if (message)
+                return fail(result, message, status);
         /* What the second look does, it has proved itself. */
         status = recovery_start(recovery, &image,
                                 dry_run && !run->options->dry_run ? NULL : proof_run);
@@ -115,7 +97,7 @@ void check_image(struct check_run *run, const char *path, const char *journal,
                  struct check_result *result)
 {
         memset(result, 0, sizeof *result);
-        if (run->options->format && strcmp(run->options->format, "qcow2") != 0) {
+        if (!is_our_format(run->options->format)) {
                 fail(result, MESSAGE_FORMAT, 0);
                 return;
         }
