@@ -32,6 +32,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_NO_BITMAP_NAME] = {"missing argument BITMAP after '{argument}'", 0},
     [MESSAGE_EXTRA_POSITIONAL] = {"unexpected argument '{argument}'", 0},
     [MESSAGE_NO_FILENAME] = {"missing argument FILENAME", 0},
+    [MESSAGE_NO_BITMAP_OPTION] = {"missing option --bitmap NAME", 0},
     [MESSAGE_DISCARD_ALL] =
         {"--discard-journal and --all exclude each other: name the images", 0},
     [MESSAGE_JOURNAL_NO_VERB] = {"missing verb: there is one, show", 0},

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of the subcommands that only look: `instar info` and `instar map`. */
+#ifndef INSTAR_HOST_CLI_LOOK_OPTIONS_H
+#define INSTAR_HOST_CLI_LOOK_OPTIONS_H
+
+#include <getopt.h>
+#include <stdbool.h>
+
+#include "host/cli/options.h"
+
+enum look_command {
+        LOOK_INFO, /* --count, no --bitmap */
+        LOOK_MAP,  /* --bitmap, which must be there; no --count */
+};
+
+/* All strings are argv's. */
+struct look_options {
+        const char *filename;
+        const char *format; /* -f as given, NULL without */
+        const char *bitmap; /* --bitmap; of `map`, not NULL */
+        bool json;
+        bool force_share; /* -U: take no locks */
+        bool count;
+};
+
+enum look_parse {
+        LOOK_RUN,
+        LOOK_HELP,
+        LOOK_VERSION,
+        LOOK_REJECTED, /* *error says why */
+};
+
+/* Parse argv; argv[0] is the subcommand's name. */
+enum look_parse look_parse(enum look_command command, int argc, char **argv,
+                           struct look_options *options, struct option_error *error);
+
+/* Every long option, ended by a row without a name (for the test that --help tells all).
+ */
+const struct option *look_long_options(enum look_command command);
+
+/* The text of `instar info --help`. */
+extern const char info_help[];
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/cli/cmocka_all.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/cli/look_options.h"
+
+static struct look_options options;
+static struct option_error error;
+
+#define MAX_WORDS 16
+
+static enum look_parse parse(enum look_command command, const char *first, ...)
+{
+        static char name[] = "info";
+        static char words[MAX_WORDS][64];
+        char *argv[MAX_WORDS + 2] = {name};
+        int argc = 1;
+        va_list list;
+
+        va_start(list, first);
+        for (const char *word = first; word; word = va_arg(list, const char *)) {
+                snprintf(words[argc], sizeof words[argc], "%s", word);
+                argv[argc] = words[argc];
+                argc++;
+        }
+        va_end(list);
+        return look_parse(command, argc, argv, &options, &error);
+}
+
+#define INFO(...) parse(LOOK_INFO, __VA_ARGS__, (char *)NULL)
+#define MAP(...)  parse(LOOK_MAP, __VA_ARGS__, (char *)NULL)
+
+static void options_may_stand_anywhere(void **state)
+{
+        (void)state;
+        assert_int_equal(INFO("x", "-U", "--output", "json"), LOOK_RUN);
+        assert_string_equal(options.filename, "x");
+        assert_true(options.force_share);
+        assert_true(options.json);
+        assert_int_equal(INFO("--", "-U"), LOOK_RUN);
+        assert_string_equal(options.filename, "-U");
+        assert_false(options.force_share);
+        assert_int_equal(MAP("x", "--bitmap", "b0"), LOOK_RUN);
+        assert_string_equal(options.filename, "x");
+        assert_string_equal(options.bitmap, "b0");
+}
+
+static void every_option_is_taken_and_the_last_of_its_kind_counts(void **state)
+{
+        (void)state;
+        assert_int_equal(INFO("--count", "--force-share", "-f", "raw", "--format=qcow2",
+                              "--output=json", "--output", "human", "x"),
+                         LOOK_RUN);
+        assert_true(options.count);
+        assert_true(options.force_share);
+        assert_string_equal(options.format, "qcow2");
+        assert_false(options.json);
+        assert_int_equal(MAP("--bitmap", "a", "--bitmap=b", "x"), LOOK_RUN);
+        assert_string_equal(options.bitmap, "b");
+        assert_int_equal(MAP("--bitmap=", "x"), LOOK_RUN);
+        assert_string_equal(options.bitmap, "");
+        assert_int_equal(INFO("x", "y", "-h"), LOOK_REJECTED);
+        assert_int_equal(INFO("x", "-h", "y"), LOOK_HELP);
+        assert_int_equal(MAP("-V"), LOOK_VERSION);
+}
+
+static void a_unique_abbreviation_is_the_option(void **state)
+{
+        (void)state;
+        assert_int_equal(INFO("--forc", "--c", "--out", "json", "--form", "qcow2", "x"),
+                         LOOK_RUN);
+        assert_true(options.count && options.force_share && options.json);
+        assert_string_equal(options.format, "qcow2");
+        assert_int_equal(MAP("--b", "n", "x"), LOOK_RUN);
+        assert_string_equal(options.bitmap, "n");
+}
+
+static void expect_rejected(enum look_parse result, enum message message,
+                            const char *argument)
+{
+        assert_int_equal(result, LOOK_REJECTED);
+        assert_int_equal(error.message, message);
+        assert_string_equal(error.argument, argument);
+}
+
+static void what_makes_no_sense_is_rejected(void **state)
+{
+        (void)state;
+        expect_rejected(INFO("-U"), MESSAGE_NO_FILENAME, "");
+        expect_rejected(INFO("x", "y"), MESSAGE_EXTRA_POSITIONAL, "y");
+        expect_rejected(INFO("x", "--", "y"), MESSAGE_EXTRA_POSITIONAL, "y");
+        expect_rejected(INFO("--output", "xml", "x"), MESSAGE_OUTPUT_FORMAT, "xml");
+        expect_rejected(INFO("--output=", "x"), MESSAGE_OUTPUT_FORMAT, "");
+        expect_rejected(INFO("-Z", "x"), MESSAGE_OPTION_UNKNOWN, "-Z");
+        expect_rejected(INFO("--fo", "x"), MESSAGE_OPTION_AMBIGUOUS, "--fo");
+        expect_rejected(INFO("--count=1", "x"), MESSAGE_OPTION_TAKES_NO_ARGUMENT,
+                        "--count=1");
+        expect_rejected(INFO("x", "-f"), MESSAGE_OPTION_NEEDS_ARGUMENT, "-f");
+        expect_rejected(MAP("x", "--bitmap"), MESSAGE_OPTION_NEEDS_ARGUMENT, "--bitmap");
+        expect_rejected(MAP("x"), MESSAGE_NO_BITMAP_OPTION, "");
+        expect_rejected(MAP("--bitmap", "b"), MESSAGE_NO_FILENAME, "");
+}
+
+static void each_command_has_no_use_for_the_option_of_the_other(void **state)
+{
+        (void)state;
+        expect_rejected(INFO("--bitmap", "b", "x"), MESSAGE_OPTION_UNKNOWN, "--bitmap");
+        expect_rejected(MAP("--count", "--bitmap", "b", "x"), MESSAGE_OPTION_UNKNOWN,
+                        "--count");
+}
+
+static void the_help_of_info_lists_every_option(void **state)
+{
+        const struct option *option = look_long_options(LOOK_INFO);
+
+        (void)state;
+        for (; option->name; option++) {
+                char words[64];
+
+                snprintf(words, sizeof words, " --%s ", option->name);
+                if (!strstr(info_help, words))
+                        fail_msg("--help lacks%s", words);
+        }
+}
+
+int main(void)
+{
+        static const struct CMUnitTest tests[] = {
+            cmocka_unit_test(options_may_stand_anywhere),
+            cmocka_unit_test(every_option_is_taken_and_the_last_of_its_kind_counts),
+            cmocka_unit_test(a_unique_abbreviation_is_the_option),
+            cmocka_unit_test(what_makes_no_sense_is_rejected),
+            cmocka_unit_test(each_command_has_no_use_for_the_option_of_the_other),
+            cmocka_unit_test(the_help_of_info_lists_every_option),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
