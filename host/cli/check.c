@@ -16,7 +16,6 @@
 #include "host/cli/check_image.h"
 #include "host/cli/check_options.h"
 #include "host/cli/check_report.h"
-#include "host/cli/environment.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/json.h"
 #include "host/cli/program.h"
@@ -144,7 +143,7 @@ static void state_failed(void *context, const char *path, int error)
 
 static void collect(struct check *check, struct known_journals *known)
 {
-        const char *state = check->run.state_directory;
+        const char *state = check->run.places.state_directory;
         char *journals;
 
         known_from_index(&check->run, known);
@@ -152,9 +151,9 @@ static void collect(struct check *check, struct known_journals *known)
                 known_from_folder(journals, known, state_failed, check);
                 free(journals);
         }
-        if (check->run.journal_directory)
-                known_from_folder(check->run.journal_directory, known, folder_failed,
-                                  check);
+        if (check->run.places.journal_directory)
+                known_from_folder(check->run.places.journal_directory, known,
+                                  folder_failed, check);
         for (int i = 0; i < check->options->path_count; i++)
                 known_from_folder(check->options->paths[i], known, folder_failed, check);
         if (known->no_memory)
@@ -217,13 +216,13 @@ static bool check_known(struct check *check, const struct known_journal *journal
 }
 
 /* An index that could not be read is begun afresh, for the journals that stay. */
-static void restart_index(struct check_run *run)
+static void restart_index(struct journal_places *places)
 {
-        if (!run->index_error)
+        if (!places->index_error)
                 return;
-        journal_index_stop(run->index);
-        if (journal_index_start(run->state_directory, &run->index) < 0)
-                run->index = NULL;
+        journal_index_stop(places->index);
+        if (journal_index_start(places->state_directory, &places->index) < 0)
+                places->index = NULL;
 }
 
 static void tell_line(struct check *check, const char *line)
@@ -240,7 +239,7 @@ static void check_all(struct check *check)
         struct known_journals known = {0};
 
         collect(check, &known);
-        restart_index(&check->run);
+        restart_index(&check->run.places);
         for (size_t i = 0; i < known.count; i++)
                 if (!check_known(check, &known.list[i]))
                         break;
@@ -251,42 +250,12 @@ static void check_all(struct check *check)
 
 /* ---- the whole --------------------------------------------------------------------- */
 
-/* Looking makes nothing: without an index there is nothing to ask. */
-static bool index_exists(const char *state_directory)
-{
-        char *path;
-        bool exists;
-
-        if (!state_directory || asprintf(&path, "%s/index", state_directory) < 0)
-                return false;
-        exists = access(path, F_OK) == 0;
-        free(path);
-        return exists;
-}
-
-/* So that a journal in it has one path, however it is come by. */
-static void resolve(char **path)
-{
-        char *resolved = *path ? realpath(*path, NULL) : NULL;
-
-        if (resolved) {
-                free(*path);
-                *path = resolved;
-        }
-}
-
 static bool start(struct check *check)
 {
         const struct check_options *options = check->options;
-        int error = journal_state_directory(&check->run.state_directory);
+        int error = journal_places_start(&check->run.places, options->journal_directory);
 
-        resolve(&check->run.state_directory);
         check->run.options = options;
-        check->run.journal_directory =
-            environment_journal_directory(options->journal_directory);
-        if (!error && index_exists(check->run.state_directory))
-                check->run.index_error =
-                    journal_index_start(check->run.state_directory, &check->run.index);
         if (options->json)
                 check->results = json_array();
         return !error && (!options->json || check->results);
@@ -304,10 +273,10 @@ static void write_results(struct check *check)
 
 static int finish(struct check *check)
 {
-        struct message_values values = {.error = abs(check->run.index_error)};
+        struct message_values values = {.error = abs(check->run.places.index_error)};
 
         write_results(check);
-        if (check->run.index_error)
+        if (check->run.places.index_error)
                 complain(check, MESSAGE_WARNING_INDEX_READ, &values, EXIT_DONE);
         values.error = check->output_error;
         if (check->output_error)
@@ -337,8 +306,7 @@ static int run(const struct check_options *options)
         }
         exit_code = finish(&check);
         json_decref(check.results);
-        journal_index_stop(check.run.index);
-        free(check.run.state_directory);
+        journal_places_stop(&check.run.places);
         return exit_code;
 }
 

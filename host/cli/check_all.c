@@ -48,10 +48,10 @@ static int add_entry(void *context, const struct journal_index_entry *entry)
 
 void known_from_index(struct check_run *run, struct known_journals *known)
 {
-        int error = journal_index_each(run->index, add_entry, known);
+        int error = journal_index_each(run->places.index, add_entry, known);
 
-        if (error < 0 && !run->index_error)
-                run->index_error = error;
+        if (error < 0 && !run->places.index_error)
+                run->places.index_error = error;
 }
 
 static bool is_journal_name(const char *name, size_t length)
@@ -220,16 +220,17 @@ void known_remember(struct check_run *run, const char *image_path,
 
         if (journal_found_open(journal_path, NULL, true, &found) != 0)
                 return;
-        if (found->state == JOURNAL_HOT && !run->index)
-                (void)journal_index_start(run->state_directory, &run->index);
+        if (found->state == JOURNAL_HOT && !run->places.index)
+                (void)journal_index_start(run->places.state_directory,
+                                          &run->places.index);
         if (found->state == JOURNAL_HOT) {
                 memcpy(entry.transaction, found->transaction, sizeof entry.transaction);
                 entry.image_path = image_path;
                 entry.identity = &found->reader.header.identity;
                 entry.time = found->reader.header.time / 1000000000u;
                 entry.asked = found->asked ? found->asked : "";
-                journal_index_put(run->index, &entry);
-                (void)journal_index_wait(run->index);
+                journal_index_put(run->places.index, &entry);
+                (void)journal_index_wait(run->places.index);
         }
         journal_found_close(found);
 }

@@ -17,7 +17,7 @@ struct known_journals {
         bool no_memory;
 };
 
-/* From the index; a failure is noted in run->index_error. */
+/* From the index; a failure is noted in run->places. */
 void known_from_index(struct check_run *run, struct known_journals *known);
 
 /* From a folder and everything below it, symbolic links not followed.  `failed` is called

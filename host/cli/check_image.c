@@ -22,36 +22,14 @@ static bool fail(struct check_result *result, enum message message, int error)
         return false;
 }
 
-/* The index is a help, not a condition: its failure is a warning. */
-static int look_by_index(struct check_run *run, struct recovery *recovery)
+static int search(struct check_run *run, const struct image *image, const char *journal,
+                  struct recovery *recovery)
 {
-        int status = journal_index_find(run->index, &recovery->facts.identity);
+        struct journal_places *places = &run->places;
+        int status = journal_places_search(places, image, journal, recovery);
 
-        if (status == 0)
-                status = journal_index_found(run->index, recovery_at_index, recovery);
-        if (recovery->error)
-                return recovery->error;
-        if (status < 0 && !run->index_error)
-                run->index_error = status;
-        return status < 0 ? 0 : status;
-}
-
-static int look_everywhere(struct check_run *run, const struct image *image,
-                           const char *journal, struct recovery *recovery)
-{
-        const struct journal_search search = {
-            .resolved_path = image->resolved_path,
-            .journal_directory = run->journal_directory,
-            .state_directory = run->state_directory,
-        };
-        int status = recovery_search(recovery, search);
-
-        if (status == 0 && journal)
-                status = recovery_at_index(recovery, journal);
-        if (status == 0)
-                status = look_by_index(run, recovery);
-        recovery_remember(recovery, run->index);
-        (void)journal_index_wait(run->index);
+        recovery_remember(recovery, places->index);
+        (void)journal_index_wait(places->index);
         return status;
 }
 
@@ -73,7 +51,7 @@ static bool look(struct check_run *run, const char *path, const char *journal,
         recovery->dry_run = dry_run;
         recovery->discard = run->options->discard_journal;
         if (status == 0)
-                status = look_everywhere(run, &image, journal, recovery);
+                status = search(run, &image, journal, recovery);
         image_close(&image);
         recovery->image = NULL;
         if (status < 0)

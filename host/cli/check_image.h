@@ -4,16 +4,13 @@
 #define INSTAR_HOST_CLI_CHECK_IMAGE_H
 
 #include "host/cli/check_options.h"
+#include "host/cli/journal_places.h"
 #include "host/cli/messages.h"
-#include "host/recovery/recovery.h"
 
 /* What all images of a run share. */
 struct check_run {
         const struct check_options *options;
-        const char *journal_directory; /* or NULL */
-        char *state_directory;         /* or NULL */
-        struct journal_index *index;   /* or NULL */
-        int index_error;               /* the first one; warn */
+        struct journal_places places;
 };
 
 struct check_result {
