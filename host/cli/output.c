@@ -40,17 +40,30 @@ void output_string(struct output *output, const char *string)
         output_bytes(output, string, strlen(string));
 }
 
+static void make_room(struct output *output, size_t room)
+{
+        if (TEXT_MAX - output->text.length < room)
+                flush(output);
+}
+
 void output_number(struct output *output, uint64_t number)
 {
-        if (TEXT_MAX - output->text.length < NUMBER_ROOM)
-                flush(output);
+        make_room(output, NUMBER_ROOM);
         text_number(&output->text, number);
 }
 
 void output_escaped(struct output *output, const void *bytes, size_t length)
 {
-        flush(output); /* an empty text has the room */
-        text_escaped_bytes(&output->text, bytes, length);
+        const char *at = bytes;
+
+        while (length) {
+                size_t part;
+
+                make_room(output, TEXT_CHARACTER_MAX);
+                part = text_escaped_character(&output->text, at, length);
+                at += part;
+                length -= part;
+        }
 }
 
 int output_finish(struct output *output)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text of any length to a descriptor, through a buffer of fixed size.  The first write
- * that fails is kept as `error`, and nothing is written after it.
+ * Text of any length to a descriptor, through a buffer of fixed size, which is written
+ * when it is full and at the end.  The first write that fails is kept as `error`, and
+ * nothing is written after it.
  */
 #ifndef INSTAR_HOST_CLI_OUTPUT_H
 #define INSTAR_HOST_CLI_OUTPUT_H
@@ -21,7 +22,7 @@ void output_bytes(struct output *output, const char *bytes, size_t length);
 void output_string(struct output *output, const char *string);
 void output_number(struct output *output, uint64_t number);
 
-/* As text_escaped_bytes(); at most 16 KiB. */
+/* As text_escaped_bytes(). */
 void output_escaped(struct output *output, const void *bytes, size_t length);
 
 /* Write what is left.  0, or the errno of the first write that failed. */

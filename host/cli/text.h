@@ -45,6 +45,11 @@ void text_escaped(struct text *text, const char *string);
 /* The same for any bytes, a NUL too, and without a limit of their number. */
 void text_escaped_bytes(struct text *text, const void *bytes, size_t length);
 
+/* The same for the first character of `left` bytes; how many it took.  At most
+ * TEXT_CHARACTER_MAX bytes are appended. */
+#define TEXT_CHARACTER_MAX 24u
+size_t text_escaped_character(struct text *text, const void *bytes, size_t left);
+
 /* Write all of it to a descriptor.  0 or an errno. */
 int text_write(const struct text *text, int fd);
 
