@@ -105,8 +105,9 @@ enum abi_action {
 #define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
-        2u                /* file_size cannot change; fresh clusters may hold data */
-#define ABI_CALL_COUNT 4u /* info: read the bitmaps' tables and data, too */
+        2u                   /* file_size cannot change; fresh clusters may hold data */
+#define ABI_CALL_COUNT    4u /* info: read the bitmaps' tables and data, too */
+#define ABI_CALL_PROGRESS 8u /* check: tell how far it is */
 
 /* Bytes of the image. */
 struct abi_range {
@@ -261,6 +262,7 @@ enum abi_code {
         ABI_NO_AUTOCLEAR_EXTENSION = 39, /* autoclear bit set, no bitmaps extension */
         ABI_REFERENCED = 40, /* something refers to a range; detail[0]: file offset */
         ABI_UNPROVABLE = 41, /* the image is damaged: who refers to what is not known */
+        ABI_BAD_BITMAP = 42, /* detail[2]: enum abi_bitmap_fault (guest/abi_check.h) */
 };
 
 enum abi_header_fault {

@@ -27,6 +27,10 @@ enum abi_report_kind {
         ABI_REPORT_DAMAGE,    /* struct abi_report_damage, then the bitmap's name */
         ABI_REPORT_PICTURE,   /* struct abi_report_picture, then uint64_t[columns] */
         ABI_REPORT_EXTENTS,   /* struct abi_range[], at least one */
+        ABI_REPORT_FINDINGS,  /* struct abi_finding[], at least one (guest/abi_check.h) */
+        ABI_REPORT_SNAPSHOT_FINDING, /* struct abi_report_snapshot_finding, its strings */
+        ABI_REPORT_PROGRESS,         /* struct abi_report_progress */
+        ABI_REPORT_CHECK,            /* struct abi_report_check: the last */
 };
 
 /* Bytes of one report, and of all of a run but EXTENTS (65536 snapshots and 65535

@@ -8,14 +8,15 @@
 
 #define DOORBELL_LIMIT_MS 60000u
 
-int inspection_prepare(struct inspection *i, struct image *image,
+int inspection_prepare(struct inspection *i, struct image *image, uint64_t memory,
                        const struct report_sink *sink)
 {
         int error;
 
         memset(i, 0, sizeof *i);
         i->image = image;
-        error = vm_create(INSPECT_MEMORY, &i->vm);
+        i->memory = memory;
+        error = vm_create(memory, &i->vm);
         if (!error)
                 error = doorbell_create(&i->doorbell, i->vm, image, &i->transaction);
         return error ? error : doorbell_only_look(&i->doorbell, sink);
@@ -31,7 +32,7 @@ static enum run_status start(struct inspection *i, const struct vm_program *prog
         i->transaction.fault.error = vm_load(i->vm, program);
         if (i->transaction.fault.error)
                 return transaction_broken(&i->transaction, "guest program");
-        call->memory_size = INSPECT_MEMORY;
+        call->memory_size = i->memory;
         call->file_size = i->image->size;
         if (i->image->block_device)
                 call->flags |= ABI_CALL_BLOCK_DEVICE;
@@ -98,7 +99,7 @@ void inspect(struct image *image, const struct vm_program *program, struct abi_c
 
         memset(report, 0, sizeof *report);
         report->outcome = EDIT_KVM_ERROR;
-        report->error = inspection_prepare(&inspection, image, sink);
+        report->error = inspection_prepare(&inspection, image, INSPECT_MEMORY, sink);
         if (report->error)
                 return;
         report->outcome = EDIT_SANDBOX_ERROR;

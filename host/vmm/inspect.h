@@ -15,6 +15,7 @@
 
 struct inspection {
         struct image *image;
+        uint64_t memory;
         struct vm *vm;
         struct transaction transaction; /* none is ever begun */
         struct doorbell doorbell;
@@ -27,10 +28,10 @@ struct inspect_report {
         struct run_trace trace;
 };
 
-/* Make the machine; everything that allocates.  `sink` may be NULL: no reports.  0 or a
- * negative errno. */
+/* Make the machine, with `memory` bytes; everything that allocates.  `sink` may be NULL:
+ * no reports.  0 or a negative errno. */
 int inspection_prepare(struct inspection *inspection, struct image *image,
-                       const struct report_sink *sink);
+                       uint64_t memory, const struct report_sink *sink);
 
 /*
  * Run the program, once or more often, in this process, whose sandbox is armed.

@@ -9,5 +9,6 @@ extern const struct vm_program guest_bitmap_program;
 extern const struct vm_program guest_unreferenced_program;
 extern const struct vm_program guest_info_program;
 extern const struct vm_program guest_map_program;
+extern const struct vm_program guest_check_program;
 
 #endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest program that only looks, in a process of its own with a sandbox of its own: the
+ * caller goes on as it was, and may do so for many images.
+ */
+#ifndef INSTAR_HOST_VMM_INSPECT_CHILD_H
+#define INSTAR_HOST_VMM_INSPECT_CHILD_H
+
+#include "host/vmm/inspect.h"
+
+struct child_request {
+        struct image *image;
+        const struct vm_program *program;
+        struct abi_call *call;
+        uint64_t memory;                /* bytes of guest memory; 0: INSPECT_MEMORY */
+        const struct report_sink *sink; /* runs in the caller; NULL: no reports */
+};
+
+/*
+ * Run it and wait for its end.  The child has the caller's descriptors, image and locks
+ * included, and ignores signals of the terminal: it ends when its caller does.  Before
+ * the caller's own sandbox is armed.  0 and *report, or a negative errno where the
+ * child could not be started or died without a word; then the outcome is nobody's.
+ */
+int inspect_in_child(const struct child_request *request, struct inspect_report *report);
+
+#endif
