@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* The snapshot table and the snapshots' L1 tables ("Snapshots"). */
+#include <string.h>
+
+#include "guest/ops/check_state.h"
+#include "guest/qcow2/snapshots.h"
+#include "guest/rt/arena.h"
+#include "guest/rt/reader.h"
+#include "guest/rt/report.h"
+
+/* QEMU gives up where an entry has more extra data. */
+#define MAX_EXTRA 1024u
+
+/* Version 3 has at least so much: the size of the VM state and of the disk. */
+#define MIN_EXTRA 16u
+
+/* QEMU reads what lies behind the end of the file as zeros, so only its limits count. */
+#define ANYWHERE ((uint64_t)INT64_MAX / 2)
+
+/* The strings of a finding. */
+#define MAX_TEXT 255u
+
+typedef void visitor(struct check *check, struct snapshot_walk *walk,
+                     const struct snapshot *snapshot, uint32_t index);
+
+/* Visit all entries.  False where the table is damaged or over a limit; *end is
+ * where it ends. */
+static bool visit_all(struct check *c, visitor *visit, uint64_t *end, enum abi_code *code)
+{
+        struct snapshot_walk walk;
+        struct snapshot snapshot;
+        enum snapshot_step step;
+        uint64_t mark = arena_mark();
+        uint32_t index = 0;
+        *code = snapshot_walk_begin(&walk, &c->image.header, ANYWHERE);
+        *end = c->image.header.snapshots_offset;
+        if (*code)
+                return false;
+        read_flush();
+        while ((step = snapshot_walk_next(&walk, &snapshot)) == SNAPSHOT_ENTRY) {
+                if (snapshot.extra_length > MAX_EXTRA)
+                        return false;
+                visit(c, &walk, &snapshot, index++);
+        }
+        *end = walk.position;
+        arena_release(mark);
+        return step == SNAPSHOT_END;
+}
+
+static void look(struct check *c, struct snapshot_walk *walk,
+                 const struct snapshot *snapshot, uint32_t index)
+{
+        (void)walk;
+        if (snapshot->extra_length < MIN_EXTRA && c->image.header.version >= 3)
+                check_find(c, ABI_FINDING_SNAPSHOT_INCOMPLETE, index, 0, 0);
+        c->l2_total += snapshot->entries;
+}
+
+bool check_snapshots_look(struct check *c)
+{
+        enum abi_code code;
+        uint64_t end;
+        return visit_all(c, look, &end, &code);
+}
+
+/* ---- what they refer to ---------------------------------------------------------- */
+
+static void report_finding(struct check *c, struct snapshot_walk *walk,
+                           const struct snapshot *snapshot, enum abi_finding_kind kind,
+                           uint64_t number)
+{
+        uint64_t position = snapshot->position + SNAPSHOT_FIXED + snapshot->extra_length;
+        struct abi_report_snapshot_finding fixed = {
+            .finding = {.kind = kind, .detail = {number, 0, 0}},
+            .id_length = snapshot->id_length < MAX_TEXT ? snapshot->id_length : MAX_TEXT,
+            .name_length =
+                snapshot->name_length < MAX_TEXT ? snapshot->name_length : MAX_TEXT,
+        };
+        if (!c->first_pass)
+                return;
+        check_send_findings(c);
+        c->sums.corruptions++;
+        uint64_t length = sizeof fixed + fixed.id_length + fixed.name_length;
+        uint8_t *report = report_add(ABI_REPORT_SNAPSHOT_FINDING, length);
+        memcpy(report, &fixed, sizeof fixed);
+        uint8_t *text = report + sizeof fixed;
+        if (fixed.id_length)
+                memcpy(text, snapshot_walk_bytes(walk, position, fixed.id_length),
+                       fixed.id_length);
+        position += snapshot->id_length;
+        if (fixed.name_length)
+                memcpy(text + fixed.id_length,
+                       snapshot_walk_bytes(walk, position, fixed.name_length),
+                       fixed.name_length);
+}
+
+static void refer(struct check *c, struct snapshot_walk *walk,
+                  const struct snapshot *snapshot, uint32_t index)
+{
+        uint64_t bytes = (uint64_t)snapshot->entries * 8;
+        (void)index;
+        if (snapshot->offset % c->image.header.cluster_size) {
+                report_finding(c, walk, snapshot, ABI_FINDING_SNAPSHOT_L1_UNALIGNED,
+                               snapshot->offset);
+        } else if (bytes > QCOW2_MAX_L1_BYTES) {
+                report_finding(c, walk, snapshot, ABI_FINDING_SNAPSHOT_L1_TOO_LARGE,
+                               snapshot->entries);
+        } else if (snapshot->offset > INT64_MAX - bytes) {
+                check_refer(c, snapshot->offset, bytes);
+                c->sums.incomplete = bytes != 0; /* it cannot be read */
+        } else if (check_l1(c, snapshot->offset, snapshot->entries, false)) {
+                c->sums.incomplete = 1;
+        }
+}
+
+enum abi_code check_snapshots(struct check *c)
+{
+        uint64_t start = c->image.header.snapshots_offset;
+        uint32_t count = c->image.header.snapshot_count;
+        enum abi_code code;
+        uint64_t end;
+        if (c->data_file && count)
+                check_find_once(c, ABI_FINDING_SNAPSHOTS_DATA_FILE, count, 0);
+        if (visit_all(c, refer, &end, &code))
+                check_refer(c, start, end - start);
+        else
+                c->sums.incomplete = 1; /* it has changed since it was looked at */
+        return code;
+}

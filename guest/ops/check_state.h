@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of the checker share.
+ *
+ * References are counted for a range of clusters at a time, as many as memory holds: one
+ * pass for all but huge images or a small limit.  Every pass walks through all metadata;
+ * what does not belong to a cluster is told by the first pass only, what does by the
+ * pass that has the cluster.
+ */
+#ifndef INSTAR_GUEST_OPS_CHECK_STATE_H
+#define INSTAR_GUEST_OPS_CHECK_STATE_H
+
+#include "guest/abi_check.h"
+#include "guest/qcow2/image.h"
+
+struct check {
+        const struct abi_call *call;
+        struct image image;
+        struct abi_report_check sums;
+
+        uint64_t file_length;      /* in whole sectors, as QEMU counts */
+        uint64_t clusters;         /* of the file, and what is referenced just behind */
+        uint64_t *refcount_table;  /* as on disk */
+        uint64_t refcount_entries; /* of it */
+        uint64_t refcount_max;
+        uint32_t block_bits; /* log2 of the clusters that one refcount block counts */
+        bool wide;           /* more than 65535 references can be counted */
+        bool extended_l2;
+        bool data_file;
+
+        /* the pass: clusters [first, end) */
+        uint64_t capacity; /* clusters of a pass: a multiple of a block's */
+        uint64_t first;
+        uint64_t end;
+        bool first_pass;
+        bool last_pass;
+        uint16_t *references; /* or uint32_t, if wide */
+        uint8_t *blocks;      /* refcount blocks of the range, as on disk */
+        uint8_t *unreadable;  /* a byte a block of the range: it cannot be read */
+        uint64_t highest;     /* cluster that is used */
+
+        /* a refcount block outside of the range */
+        uint8_t *stray_block;
+        uint64_t stray_index; /* in the refcount table; UINT64_MAX: none is there */
+
+        struct abi_finding *findings; /* that wait to be reported */
+        uint32_t finding_count;
+
+        uint64_t l2_done;
+        uint64_t l2_total;
+};
+
+/* Report a finding and add it to the sums. */
+void check_find(struct check *check, enum abi_finding_kind kind, uint64_t first,
+                uint64_t second, uint64_t third);
+
+/* The same for what a pass must not tell again. */
+void check_find_once(struct check *check, enum abi_finding_kind kind, uint64_t first,
+                     uint64_t second);
+
+/* Send what waits, in order with what the caller reports next. */
+void check_send_findings(struct check *check);
+
+/* Report what is wrong with a bitmap, once: `code` as fail() has left it. */
+void check_report_damage(struct check *check, enum abi_code code,
+                         const struct directory_entry *entry);
+
+/* ---- check_refcounts.c ---- */
+
+/* Read the refcount table, decide about passes, allocate.  ABI_OK or ABI_TOO_LARGE. */
+enum abi_code check_refcounts_begin(struct check *check);
+
+/* Start a pass at check->first: forget all references, read the refcount blocks. */
+void check_refcounts_load(struct check *check);
+
+/* Something refers to [offset, +length). */
+void check_refer(struct check *check, uint64_t offset, uint64_t length);
+
+/* References to a cluster of the range so far. */
+uint64_t check_references(const struct check *check, uint64_t cluster);
+
+/* The refcount of any cluster, as on disk; false where it cannot be read. */
+bool check_refcount(struct check *check, uint64_t cluster, uint64_t *refcount);
+
+/* Does the pass have this cluster?  The last one has all that lie behind, too. */
+static inline bool check_is_here(const struct check *check, uint64_t cluster)
+{
+        return cluster >= check->first && (cluster < check->end || check->last_pass);
+}
+
+/* The refcount blocks refer to themselves; then compare. */
+void check_refcount_blocks(struct check *check);
+void check_compare(struct check *check);
+
+/* ---- check_tables.c ---- */
+
+/* An L1 table, its L2 tables and what they refer to; `active`: the disk's, not a
+ * snapshot's.  ABI_OK or ABI_TOO_LARGE. */
+enum abi_code check_l1(struct check *check, uint64_t offset, uint64_t entries,
+                       bool active);
+
+/* ---- check_snapshots.c ---- */
+
+/* Count the L2 tables to come.  False where QEMU's check gives up. */
+bool check_snapshots_look(struct check *check);
+enum abi_code check_snapshots(struct check *check);
+
+/* ---- check_bitmaps.c ---- */
+
+/* True if QEMU opens an image with such bitmaps; if not, what is wrong is reported.
+ * Reports what else is wrong with entries and tables.  *code: ABI_OK or ABI_TOO_LARGE. */
+bool check_bitmaps_look(struct check *check, enum abi_code *code);
+
+/* Refer to directory, tables and data.  False where QEMU's check gives up. */
+bool check_bitmaps(struct check *check);
+
+/* Once all references are counted: which bitmap shares a cluster with anything? */
+void check_bitmaps_overlap(struct check *check);
+
+#endif
