@@ -28,7 +28,6 @@ const char info_help[] =
     "  0      the image was described, whatever is wrong with it\n"
     "  1      it was not: the first line on stderr says why\n"
     "  2      the command line could not be parsed\n"
-    "  128+n  interrupted by signal n\n"
     "\n"
     "Environment:\n"
     "  INSTAR_JOURNAL_DIR         a folder where an undo journal of the image may lie, "

@@ -265,6 +265,11 @@ static const struct message_row rows[MESSAGE_COUNT] = {
                                 "nothing was touched; check the permissions of the "
                                 "folders where journals may be"},
 
+    [MESSAGE_WARNING_JOURNAL_SEARCH] =
+        {"warning: cannot look for undo journals of '{path}': {error}",
+         "whether an edit of the image was interrupted is not known; check the "
+         "permissions of the folders where journals may be"},
+
     [MESSAGE_FOLDER] = {"cannot search '{path}': {error}",
                         "undo journals that lie there were not found"},
     [MESSAGE_IMAGE_NOT_FOUND] =

@@ -127,6 +127,7 @@ enum message {
         MESSAGE_RECOVERY_FAILED,
         MESSAGE_RECOVERY_UNPROVED,
         MESSAGE_JOURNAL_SEARCH,
+        MESSAGE_WARNING_JOURNAL_SEARCH,
 
         /* instar check */
         MESSAGE_FOLDER,

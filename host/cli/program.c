@@ -7,6 +7,7 @@
 #include "host/cli/bitmap.h"
 #include "host/cli/check.h"
 #include "host/cli/exit_code.h"
+#include "host/cli/info.h"
 #include "host/cli/journal_command.h"
 #include "host/cli/program.h"
 
@@ -22,6 +23,7 @@ static const struct subcommand subcommands[] = {
     {"bitmap",
      "create, delete, clear, enable, disable and merge persistent dirty bitmaps",
      bitmap_command},
+    {"info", "describe an image, its bitmaps and what is wrong with them", info_command},
     {"check", "recover interrupted edits", check_command},
     {"journal", "show an undo journal", journal_command},
     {"help", "print this help, or that of a subcommand", help_command},

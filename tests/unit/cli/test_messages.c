@@ -266,7 +266,7 @@ static void format_block(const struct message_row *row, const char *command, cha
 static void the_document_has_every_message_with_its_hint(void **state)
 {
         static const char *const commands[] = {"instar bitmap", "instar journal",
-                                               "instar map", "instar"};
+                                               "instar info", "instar map", "instar"};
         const size_t count = sizeof commands / sizeof commands[0];
         char *document = read_document();
 

@@ -320,6 +320,32 @@ static void what_the_parser_rejects_exits_2_and_names_help(void **state)
         expect_first_line("instar: unrecognized option '--'");
 }
 
+static void info_refuses_before_a_guest_runs(void **state)
+{
+        struct flock lock = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100, .l_len = 110};
+        int fd = open("x.qcow2", O_RDWR | O_CLOEXEC);
+
+        (void)state;
+        assert_int_equal(RUN("info", "-f", "raw", "missing"), 1);
+        expect_first_line("instar info: unsupported format 'raw': only qcow2 is "
+                          "supported");
+        assert_int_equal(RUN("info", "missing"), 1);
+        expect_first_line(
+            "instar info: cannot open 'missing': No such file or directory");
+        write_file("other", "QFJ\xfb", 4);
+        assert_int_equal(RUN("info", "--output", "json", "other"), 1);
+        expect_first_line("instar info: not a qcow2 image");
+        assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+        assert_int_equal(RUN("info", "x.qcow2"), 1);
+        expect_first_line("instar info: Failed to get shared \"write\" lock");
+        close(fd);
+        assert_int_equal(RUN("info"), 2);
+        expect_first_line("instar info: missing argument FILENAME");
+        assert_non_null(
+            strstr(err, "\nTry 'instar info --help' for more information.\n"));
+}
+
 static void help_and_version_exist_for_the_program_and_the_subcommand(void **state)
 {
         static char bitmap_help_text[sizeof out];
@@ -327,6 +353,7 @@ static void help_and_version_exist_for_the_program_and_the_subcommand(void **sta
         (void)state;
         assert_int_equal(RUN("--help"), 0);
         assert_non_null(strstr(out, "\n  bitmap "));
+        assert_non_null(strstr(out, "\n  info "));
         assert_non_null(strstr(out, "Exit codes:"));
         assert_string_equal(err, "");
         assert_int_equal(RUN("help"), 0);
@@ -340,6 +367,8 @@ static void help_and_version_exist_for_the_program_and_the_subcommand(void **sta
         strcpy(bitmap_help_text, out);
         assert_int_equal(RUN("help", "bitmap"), 0);
         assert_string_equal(out, bitmap_help_text);
+        assert_int_equal(RUN("help", "info"), 0);
+        assert_ptr_equal(strstr(out, "Usage: instar info"), out);
         assert_int_equal(RUN("help", "bogus"), 2);
         assert_int_equal(edit.runs, 0);
 }
@@ -357,6 +386,7 @@ int main(void)
             cmocka_unit_test(a_locked_image_is_told_in_qemus_words),
             cmocka_unit_test(a_full_stdout_after_the_edit_says_that_the_edit_was_done),
             cmocka_unit_test(what_the_parser_rejects_exits_2_and_names_help),
+            cmocka_unit_test(info_refuses_before_a_guest_runs),
             cmocka_unit_test(help_and_version_exist_for_the_program_and_the_subcommand),
         };
 
