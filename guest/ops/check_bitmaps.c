@@ -108,9 +108,9 @@ static void look_at_tail(struct check *c, const struct directory_entry *e)
         uint64_t used = bits % (size * 8);
         read_queue(entry & QCOW2_OFFSET_MASK, data, size);
         read_flush();
-        uint8_t found = used % 8 ? (uint8_t)(data[used / 8] >> used % 8) : 0;
+        uint32_t found = used % 8 ? (uint32_t)data[used / 8] >> used % 8 : 0;
         for (uint64_t i = divide_up(used, 8); i < size; i++)
-                found |= data[i];
+                found |= (uint32_t)data[i];
         arena_release(mark);
         if (found)
                 damage(c, e, ABI_BITMAP_TAIL_BITS, entry & QCOW2_OFFSET_MASK, 0);
@@ -133,7 +133,7 @@ static bool look_at_entry(void *context, const struct directory_entry *e,
                           enum abi_directory_fault fault)
 {
         struct check *c = context;
-        if (e && !fault && e->extra_length)
+        if (e && !fault && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
                 fault = ABI_DIRECTORY_EXTRA;
         if (fault)
                 check_report_damage(c,

@@ -17,9 +17,6 @@
 /* QEMU reads what lies behind the end of the file as zeros, so only its limits count. */
 #define ANYWHERE ((uint64_t)INT64_MAX / 2)
 
-/* The strings of a finding. */
-#define MAX_TEXT 255u
-
 typedef void visitor(struct check *check, struct snapshot_walk *walk,
                      const struct snapshot *snapshot, uint32_t index);
 
@@ -65,33 +62,23 @@ bool check_snapshots_look(struct check *c)
 
 /* ---- what they refer to ---------------------------------------------------------- */
 
+/* All is read before there is a report: reading sends what is reported. */
 static void report_finding(struct check *c, struct snapshot_walk *walk,
                            const struct snapshot *snapshot, enum abi_finding_kind kind,
                            uint64_t number)
 {
-        uint64_t position = snapshot->position + SNAPSHOT_FIXED + snapshot->extra_length;
         struct abi_report_snapshot_finding fixed = {
-            .finding = {.kind = kind, .detail = {number, 0, 0}},
-            .id_length = snapshot->id_length < MAX_TEXT ? snapshot->id_length : MAX_TEXT,
-            .name_length =
-                snapshot->name_length < MAX_TEXT ? snapshot->name_length : MAX_TEXT,
-        };
+            .finding = {.kind = kind, .detail = {number, 0, 0}}};
+        uint8_t text[SNAPSHOT_SHOWN_ID + SNAPSHOT_SHOWN_NAME];
         if (!c->first_pass)
                 return;
         check_send_findings(c);
         c->sums.corruptions++;
-        uint64_t length = sizeof fixed + fixed.id_length + fixed.name_length;
-        uint8_t *report = report_add(ABI_REPORT_SNAPSHOT_FINDING, length);
+        snapshot_copy_strings(walk, snapshot, text, &fixed.id_length, &fixed.name_length);
+        uint64_t length = fixed.id_length + fixed.name_length;
+        uint8_t *report = report_add(ABI_REPORT_SNAPSHOT_FINDING, sizeof fixed + length);
         memcpy(report, &fixed, sizeof fixed);
-        uint8_t *text = report + sizeof fixed;
-        if (fixed.id_length)
-                memcpy(text, snapshot_walk_bytes(walk, position, fixed.id_length),
-                       fixed.id_length);
-        position += snapshot->id_length;
-        if (fixed.name_length)
-                memcpy(text + fixed.id_length,
-                       snapshot_walk_bytes(walk, position, fixed.name_length),
-                       fixed.name_length);
+        memcpy(report + sizeof fixed, text, length);
 }
 
 static void refer(struct check *c, struct snapshot_walk *walk,

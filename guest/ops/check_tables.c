@@ -27,7 +27,8 @@
 
 struct walk {
         struct check *check;
-        bool active;
+        bool active;  /* the disk's own tables: fragmentation is counted */
+        bool copied;  /* and COPIED flags are checked */
         uint64_t *l1; /* window */
         uint8_t *tables;
         uint64_t batch; /* tables that fit */
@@ -108,7 +109,7 @@ static void check_allocated(struct walk *w, uint64_t entry, uint64_t bitmap)
         }
         if (!c->data_file)
                 check_refer(c, offset, size);
-        if (w->active)
+        if (w->copied)
                 check_copied(c, entry, offset);
 }
 
@@ -217,9 +218,14 @@ static void check_l1_entry(struct walk *w, uint64_t index, uint64_t entry)
                 check_find_once(c, ABI_FINDING_L2_UNALIGNED, offset, 0);
         if (w->active)
                 check_l1_copied(c, index, entry);
-        read_queue(offset, w->tables + w->count * size, size);
-        if (++w->count == w->batch)
+        if (!offset)
                 check_batch(w);
+        read_queue(offset, w->tables + w->count * size, size);
+        if (++w->count < w->batch && offset)
+                return;
+        w->copied = w->active && offset; /* QEMU has no such table here */
+        check_batch(w);
+        w->copied = w->active;
 }
 
 static bool allocate(struct walk *w, uint64_t entries)
@@ -236,7 +242,7 @@ static bool allocate(struct walk *w, uint64_t entries)
 
 enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool active)
 {
-        struct walk w = {.check = c, .active = active};
+        struct walk w = {.check = c, .active = active, .copied = active};
         uint64_t mark = arena_mark();
         if (!entries)
                 return ABI_OK;

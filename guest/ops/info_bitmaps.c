@@ -120,7 +120,7 @@ static bool visit(void *context, const struct directory_entry *e, uint64_t posit
         struct info *info = context;
         const struct bitmap_name name = name_of(e);
         bool sound = !fault;
-        if (sound && e && e->extra_length)
+        if (sound && e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
                 fault = ABI_DIRECTORY_EXTRA;
         if (fault == ABI_DIRECTORY_COUNT && info->list_unannounced)
                 fault = 0; /* the extension's damage says it */

@@ -20,10 +20,6 @@
 #define EXTRA_ICOUNT        16u
 #define EXTRA_KNOWN         24u
 
-/* QEMU shows so much of the strings. */
-#define MAX_ID   127u
-#define MAX_NAME 255u
-
 static void take_fixed(const struct snapshot *snapshot,
                        struct abi_report_snapshot *report)
 {
@@ -33,9 +29,6 @@ static void take_fixed(const struct snapshot *snapshot,
         report->vm_clock = load_be64(b + VM_CLOCK);
         report->vm_state_size = load_be32(b + VM_STATE_SIZE);
         report->icount = UINT64_MAX;
-        report->id_length = snapshot->id_length < MAX_ID ? snapshot->id_length : MAX_ID;
-        report->name_length =
-            snapshot->name_length < MAX_NAME ? snapshot->name_length : MAX_NAME;
 }
 
 static void take_extra(const uint8_t *extra, uint64_t length,
@@ -47,29 +40,22 @@ static void take_extra(const uint8_t *extra, uint64_t length,
                 report->icount = load_be64(extra + EXTRA_ICOUNT);
 }
 
+/* All is read before there is a report: reading sends what is reported. */
 static void report_snapshot(struct snapshot_walk *walk, const struct snapshot *snapshot)
 {
         struct abi_report_snapshot fixed;
+        uint8_t text[SNAPSHOT_SHOWN_ID + SNAPSHOT_SHOWN_NAME];
         memset(&fixed, 0, sizeof fixed);
         take_fixed(snapshot, &fixed);
-        uint64_t position = snapshot->position + SNAPSHOT_FIXED;
         uint64_t known =
             snapshot->extra_length < EXTRA_KNOWN ? snapshot->extra_length : EXTRA_KNOWN;
-        take_extra(snapshot_walk_bytes(walk, position, known), known, &fixed);
-        position += snapshot->extra_length;
-
-        uint64_t length = sizeof fixed + fixed.id_length + fixed.name_length;
-        uint8_t *report = report_add(ABI_REPORT_SNAPSHOT, length);
-        uint8_t *id = report + sizeof fixed;
+        take_extra(snapshot_walk_bytes(walk, snapshot->position + SNAPSHOT_FIXED, known),
+                   known, &fixed);
+        snapshot_copy_strings(walk, snapshot, text, &fixed.id_length, &fixed.name_length);
+        uint64_t length = fixed.id_length + fixed.name_length;
+        uint8_t *report = report_add(ABI_REPORT_SNAPSHOT, sizeof fixed + length);
         memcpy(report, &fixed, sizeof fixed);
-        if (fixed.id_length)
-                memcpy(id, snapshot_walk_bytes(walk, position, fixed.id_length),
-                       fixed.id_length);
-        position += snapshot->id_length;
-        if (fixed.name_length)
-                memcpy(id + fixed.id_length,
-                       snapshot_walk_bytes(walk, position, fixed.name_length),
-                       fixed.name_length);
+        memcpy(report + sizeof fixed, text, length);
 }
 
 enum abi_code info_report_snapshots(struct info *info)

@@ -97,18 +97,29 @@ enum abi_code extension_next(const struct header *h, struct header_bytes *bytes,
                 return code;
         record->type = load_be32(bytes->bytes + offset);
         record->length = load_be32(bytes->bytes + offset + 4);
+        uint32_t room = h->extensions_limit - offset - QCOW2_EXTENSION_HEADER;
+        if (record->length > room) /* END, too, as QEMU sees it */
+                return bad(record, ABI_EXTENSION_OVERRUN);
         if (record->type == QCOW2_EXTENSION_END)
                 return ABI_OK;
-        uint32_t room = h->extensions_limit - offset - QCOW2_EXTENSION_HEADER;
-        if (record->length > room)
-                return bad(record, ABI_EXTENSION_OVERRUN);
         uint32_t padded = (record->length + 7) & ~7u;
         *position = offset + QCOW2_EXTENSION_HEADER + (padded < room ? padded : room);
         return ABI_OK;
 }
 
+/* QEMU looks no further than at the length of a list that is stale. */
+static bool is_ignored(struct header *h, const struct extension *record)
+{
+        if (record->type != QCOW2_EXTENSION_BITMAPS ||
+            record->length != QCOW2_BITMAPS_BODY ||
+            h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
+                return false;
+        h->bitmap_count = 0;
+        return true;
+}
+
 enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
-                              uint64_t file_size)
+                              uint64_t file_size, bool edits)
 {
         uint32_t position = h->header_length;
         struct extension record;
@@ -119,7 +130,7 @@ enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
                 if (record.type == QCOW2_EXTENSION_END)
                         break;
                 code = extension_take(h, bytes, &record, file_size);
-                if (code)
+                if (code && (edits || !is_ignored(h, &record)))
                         return code;
         }
         h->extensions_end = record.offset;

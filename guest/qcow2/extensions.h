@@ -35,10 +35,11 @@ enum abi_code extension_take(struct header *header, struct header_bytes *bytes,
  *
  * A bitmaps record whose autoclear bit is clear is stale: it is described, and
  * has_bitmaps set, but one that counts no bitmaps is taken for the emptied record that
- * the removal of the last bitmap may leave.  ABI_OK, ABI_BAD_EXTENSION or
+ * the removal of the last bitmap may leave.  Unless `edits`, a stale list that is
+ * malformed is taken for none, as QEMU does.  ABI_OK, ABI_BAD_EXTENSION or
  * ABI_NO_AUTOCLEAR_EXTENSION, ABI_TOO_LARGE.
  */
 enum abi_code extensions_read(struct header *header, struct header_bytes *bytes,
-                              uint64_t file_size);
+                              uint64_t file_size, bool edits);
 
 #endif

@@ -222,7 +222,7 @@ enum abi_code header_read(uint64_t file_size, struct header *h,
             (code = header_check_tables(h, file_size)) ||
             (code = header_check_backing(h)))
                 return code;
-        return extensions_read(h, bytes, file_size);
+        return extensions_read(h, bytes, file_size, true);
 }
 
 enum abi_code header_look(uint64_t file_size, struct header *h,
@@ -231,5 +231,5 @@ enum abi_code header_look(uint64_t file_size, struct header *h,
         enum abi_code code = header_load(file_size, h, bytes);
         if (code || (code = header_check_features(h)) || (code = header_check_backing(h)))
                 return code;
-        return extensions_read(h, bytes, file_size);
+        return extensions_read(h, bytes, file_size, false);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/qcow2/snapshots.h"
+
+#include <string.h>
+
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
@@ -84,4 +87,25 @@ enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk,
         walk->position = start + length;
         walk->left--;
         return SNAPSHOT_ENTRY;
+}
+
+static uint32_t copy_string(struct snapshot_walk *walk, uint64_t position,
+                            uint32_t length, uint32_t most, uint8_t *to)
+{
+        length = length < most ? length : most;
+        if (length)
+                memcpy(to, snapshot_walk_bytes(walk, position, length), length);
+        return length;
+}
+
+void snapshot_copy_strings(struct snapshot_walk *walk, const struct snapshot *snapshot,
+                           uint8_t text[SNAPSHOT_SHOWN_ID + SNAPSHOT_SHOWN_NAME],
+                           uint32_t *id_length, uint32_t *name_length)
+{
+        uint64_t position = snapshot->position + SNAPSHOT_FIXED + snapshot->extra_length;
+        *id_length =
+            copy_string(walk, position, snapshot->id_length, SNAPSHOT_SHOWN_ID, text);
+        *name_length =
+            copy_string(walk, position + snapshot->id_length, snapshot->name_length,
+                        SNAPSHOT_SHOWN_NAME, text + *id_length);
 }

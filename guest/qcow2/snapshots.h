@@ -62,4 +62,14 @@ enum snapshot_step snapshot_walk_next(struct snapshot_walk *walk,
 const uint8_t *snapshot_walk_bytes(struct snapshot_walk *walk, uint64_t position,
                                    uint64_t length);
 
+/*
+ * Copy the entry's id and name to `text`, as much of each as QEMU shows; their lengths to
+ * *id_length and *name_length.  Rings the doorbell where the window has to move.
+ */
+#define SNAPSHOT_SHOWN_ID   127u
+#define SNAPSHOT_SHOWN_NAME 255u
+void snapshot_copy_strings(struct snapshot_walk *walk, const struct snapshot *snapshot,
+                           uint8_t text[SNAPSHOT_SHOWN_ID + SNAPSHOT_SHOWN_NAME],
+                           uint32_t *id_length, uint32_t *name_length);
+
 #endif
