@@ -10,9 +10,7 @@
  */
 #include <string.h>
 
-#include "guest/rt/checked.h"
 #include "host/cli/bitmap_options.h"
-#include "host/cli/size.h"
 
 enum {
         OPTION_ADD = 256,
@@ -116,18 +114,6 @@ static bool take_output(const char *format, struct bitmap_options *options,
         return true;
 }
 
-static bool take_memory_limit(const char *size, struct bitmap_options *options,
-                              struct option_error *error)
-{
-        uint64_t limit = 0;
-
-        if (!size_parse(size, &limit) || limit < BITMAP_MEMORY_LEAST ||
-            limit > BITMAP_MEMORY_MOST ||
-            !checked_round_up(limit, BITMAP_MEMORY_UNIT, &options->memory_limit))
-                return option_reject(error, MESSAGE_MEMORY_LIMIT, size);
-        return true;
-}
-
 static bool take_journal_directory(const char *path, struct bitmap_options *options,
                                    struct option_error *error)
 {
@@ -174,7 +160,7 @@ static bool take(int option, const char *argument, struct bitmap_options *option
                 options->discard_journal = true;
                 return true;
         case OPTION_MEMORY_LIMIT:
-                return take_memory_limit(argument, options, error);
+                return option_take_memory_limit(argument, &options->memory_limit, error);
         default:
                 take_action(option, options);
                 return true;
@@ -200,7 +186,7 @@ static enum bitmap_parse finish(int argc, char **argv, struct bitmap_options *op
 enum bitmap_parse bitmap_parse(int argc, char **argv, struct bitmap_options *options,
                                struct option_error *error)
 {
-        *options = (struct bitmap_options){.memory_limit = BITMAP_MEMORY_DEFAULT};
+        *options = (struct bitmap_options){.memory_limit = OPTION_MEMORY_DEFAULT};
         *error = (struct option_error){.message = MESSAGE_NONE};
         option_start();
         for (;;) {

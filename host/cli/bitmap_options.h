@@ -14,12 +14,6 @@
 #include "guest/abi.h"
 #include "host/cli/options.h"
 
-/* Bounds of --memory-limit, bytes. */
-#define BITMAP_MEMORY_DEFAULT (UINT64_C(256) << 20)
-#define BITMAP_MEMORY_LEAST   (UINT64_C(4) << 20)
-#define BITMAP_MEMORY_MOST    (UINT64_C(16) << 30)
-#define BITMAP_MEMORY_UNIT    (UINT64_C(2) << 20)
-
 /* All strings are argv's. */
 struct bitmap_options {
         const char *filename;
@@ -38,7 +32,7 @@ struct bitmap_options {
         bool no_ownership_scan;
         const char *journal_directory; /* --journal-dir, NULL without */
         bool discard_journal;
-        uint64_t memory_limit; /* bytes, a multiple of BITMAP_MEMORY_UNIT */
+        uint64_t memory_limit; /* bytes, a multiple of OPTION_MEMORY_UNIT */
 };
 
 enum bitmap_parse {

@@ -34,12 +34,16 @@ struct check {
 
 /* ---- telling ----------------------------------------------------------------- */
 
-/* 1 is the worst, then 2, 4, 5, 3, 0. */
+/* 1 is the worst, then 63, 2, 4, 5, 3, 0. */
 static int rank(int exit_code)
 {
-        static const int ranks[] = {0, 5, 4, 1, 3, 2};
+        static const int from_best[] = {EXIT_DONE,     EXIT_LEAKS,   EXIT_BAD_JOURNAL,
+                                        EXIT_CONFLICT, EXIT_CORRUPT, EXIT_NO_CHECK};
+        int rank = 0;
 
-        return exit_code >= 0 && exit_code <= 5 ? ranks[exit_code] : 6;
+        while (rank < 6 && from_best[rank] != exit_code)
+                rank++;
+        return rank;
 }
 
 static void count_in(struct check *check, int exit_code)
@@ -114,7 +118,7 @@ static bool check_one(struct check *check, const char *path, const char *journal
         check_image(&check->run, path, journal, &result);
         report(check, path, &result);
         remember(check, path, &result);
-        recovery_release(&result.recovery);
+        check_image_release(&result);
         return true;
 }
 
@@ -295,6 +299,7 @@ static int run(const struct check_options *options)
         int exit_code;
 
         signals_catch();
+        metadata_catch_signal();
         if (start(&check)) {
                 if (options->all)
                         check_all(&check);

@@ -22,6 +22,15 @@ static bool fail(struct check_result *result, enum message message, int error)
         return false;
 }
 
+/* As qemu-img: what is not said to be qcow2, and is not, cannot be checked. */
+static void note_other_format(const struct check_options *options,
+                              struct check_result *result)
+{
+        if (result->message == MESSAGE_FORMAT ||
+            (result->message == MESSAGE_NOT_QCOW2 && !options->format))
+                result->exit_code = EXIT_NO_CHECK;
+}
+
 static int search(struct check_run *run, const struct image *image, const char *journal,
                   struct recovery *recovery)
 {
@@ -33,6 +42,17 @@ static int search(struct check_run *run, const struct image *image, const char *
         return status;
 }
 
+static enum image_use use_to_look(const struct check_options *options)
+{
+        return options->force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
+}
+
+/* Where others may write meanwhile, nothing is recovered. */
+static bool only_looks(const struct check_options *options)
+{
+        return options->dry_run || options->force_share;
+}
+
 static bool look(struct check_run *run, const char *path, const char *journal,
                  bool dry_run, struct check_result *result)
 {
@@ -42,12 +62,13 @@ static bool look(struct check_run *run, const char *path, const char *journal,
         enum message message;
         int status;
 
-        message = open_image(path, dry_run ? IMAGE_LOOK : IMAGE_EDIT, &image, &status);
+        message = open_image(path, dry_run ? use_to_look(run->options) : IMAGE_EDIT,
+                             &image, &status);
         if (message)
                 return fail(result, message, status);
         /* What the second look does, it has proved itself. */
         status = recovery_start(recovery, &image,
-                                dry_run && !run->options->dry_run ? NULL : proof_run);
+                                dry_run && !only_looks(run->options) ? NULL : proof_run);
         recovery->dry_run = dry_run;
         recovery->discard = run->options->discard_journal;
         if (status == 0)
@@ -71,18 +92,40 @@ static bool has_work(const struct recovery *recovery)
         return false;
 }
 
+/* False where something stops it. */
+static bool recover(struct check_run *run, const char *path, const char *journal,
+                    struct check_result *result)
+{
+        if (!look(run, path, journal, true, result))
+                return false;
+        if (!only_looks(run->options) && has_work(&result->recovery)) {
+                recovery_release(&result->recovery);
+                memset(result, 0, sizeof *result);
+                if (!look(run, path, journal, false, result))
+                        return false;
+        }
+        /* What is pending will change the image: what is there now says nothing. */
+        return !recovery_stop(&result->recovery) && !has_work(&result->recovery);
+}
+
 void check_image(struct check_run *run, const char *path, const char *journal,
                  struct check_result *result)
 {
         memset(result, 0, sizeof *result);
-        if (!is_our_format(run->options->format)) {
+        if (!is_our_format(run->options->format))
                 fail(result, MESSAGE_FORMAT, 0);
+        if (result->message || !recover(run, path, journal, result)) {
+                note_other_format(run->options, result);
                 return;
         }
-        if (!look(run, path, journal, true, result) || run->options->dry_run ||
-            !has_work(&result->recovery))
+        if (run->options->all)
                 return;
+        metadata_check(run->options, path, &result->metadata);
+        result->exit_code = result->metadata.exit_code;
+}
+
+void check_image_release(struct check_result *result)
+{
+        metadata_release(&result->metadata);
         recovery_release(&result->recovery);
-        memset(result, 0, sizeof *result);
-        look(run, path, journal, false, result);
 }

@@ -10,18 +10,22 @@ enum {
         OPTION_OUTPUT,
         OPTION_JOURNAL_DIRECTORY,
         OPTION_DISCARD_JOURNAL,
+        OPTION_MEMORY_LIMIT,
 };
 
-static const char short_options[] = "-:nqf:hV";
+static const char short_options[] = "-:nqpUf:hV";
 
 static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"dry-run", no_argument, NULL, 'n'},
     {"quiet", no_argument, NULL, 'q'},
+    {"progress", no_argument, NULL, 'p'},
+    {"force-share", no_argument, NULL, 'U'},
     {"format", required_argument, NULL, 'f'},
     {"output", required_argument, NULL, OPTION_OUTPUT},
     {"journal-dir", required_argument, NULL, OPTION_JOURNAL_DIRECTORY},
     {"discard-journal", no_argument, NULL, OPTION_DISCARD_JOURNAL},
+    {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
@@ -49,9 +53,17 @@ static bool take(int option, const char *argument, struct check_options *options
         case 'q':
                 options->quiet = true;
                 return true;
+        case 'p':
+                options->progress = true;
+                return true;
+        case 'U':
+                options->force_share = true;
+                return true;
         case 'f':
                 options->format = argument;
                 return true;
+        case OPTION_MEMORY_LIMIT:
+                return option_take_memory_limit(argument, &options->memory_limit, error);
         case OPTION_DISCARD_JOURNAL:
                 options->discard_journal = true;
                 return true;
@@ -77,6 +89,8 @@ static enum check_parse finish(int argc, char **argv, struct check_options *opti
                 option_reject(error, MESSAGE_NO_FILENAME, "");
         else if (options->all && options->discard_journal)
                 option_reject(error, MESSAGE_DISCARD_ALL, "");
+        else if (options->force_share && options->discard_journal)
+                option_reject(error, MESSAGE_DISCARD_SHARED, "");
         else
                 return CHECK_RUN;
         return CHECK_REJECTED;

@@ -14,7 +14,10 @@ struct check_options {
         bool dry_run; /* tell, change nothing */
         bool quiet;
         bool json;
+        bool progress;    /* -p */
+        bool force_share; /* -U: take no locks, recover nothing */
         bool discard_journal;
+        uint64_t memory_limit;         /* bytes of guest memory; 0: the default */
         const char *format;            /* -f as given, NULL without */
         const char *journal_directory; /* --journal-dir, NULL without */
         const char **paths;            /* images; with --all folders; malloc'ed */

@@ -64,13 +64,10 @@ void check_report_human(const char *path, const struct check_result *result,
 
         if (result->message)
                 return;
-        if (recovery->count == 0) {
-                text_escaped(out, path);
-                text_string(out, ": no interrupted edit\n");
-        }
         for (unsigned int i = 0; i < recovery->count; i++)
                 if (journal_item_line(recovery->items[i].state))
                         append_item(out, path, &recovery->items[i]);
+        metadata_append_human(&result->metadata, out);
 }
 
 void check_report_unreachable(const char *path, const char *journal, struct text *out)
@@ -84,6 +81,15 @@ void check_report_unreachable(const char *path, const char *journal, struct text
 
 /* ---- what failed ---------------------------------------------------------------- */
 
+static void append_metadata_error(struct text *err, const char *path,
+                                  const struct metadata *metadata)
+{
+        struct message_values values = {.path = path, .error = metadata->error};
+
+        (void)message_of_result(&metadata->result, &values);
+        message_append(err, "instar check", metadata->message, &values);
+}
+
 void check_report_errors(const struct check_options *options, const char *path,
                          const struct check_result *result, struct text *err)
 {
@@ -93,6 +99,8 @@ void check_report_errors(const struct check_options *options, const char *path,
 
         if (result->message) {
                 message_append(err, "instar check", result->message, &values);
+        } else if (result->metadata.message) {
+                append_metadata_error(err, path, &result->metadata);
         } else if (stop) {
                 struct text *command = malloc(sizeof *command);
                 enum message message = message_of_recovery(stop, &values);
@@ -117,29 +125,46 @@ static void set(json_t *object, const char *key, json_t *value)
                 json_object_set_new(object, key, value);
 }
 
+/* Why it could not be looked at, or the check came to no end. */
+static json_t *error_json(const struct check_options *options, const char *path,
+                          const struct check_result *result)
+{
+        struct text *text = malloc(sizeof *text);
+        enum message message =
+            result->message ? result->message : result->metadata.message;
+        struct message_values values = {
+            .path = path,
+            .argument = options->format,
+            .error = result->message ? result->error : result->metadata.error,
+        };
+        json_t *value;
+
+        if (!text || !message) {
+                free(text);
+                return NULL;
+        }
+        (void)message_of_result(&result->metadata.result, &values);
+        text_start(text);
+        message_append_text(text, message, &values);
+        value = json_stringn(text->bytes, text->length);
+        free(text);
+        return value;
+}
+
 json_t *check_report_json(const struct check_options *options, const char *path,
                           const struct check_result *result)
 {
         json_t *object = json_object();
         json_t *journals = json_array();
 
-        set(object, "filename", json_escaped(path));
-        if (result->message) {
-                struct text *text = malloc(sizeof *text);
-                const struct message_values values = {
-                    .path = path, .argument = options->format, .error = result->error};
-
-                if (text) {
-                        text_start(text);
-                        message_append_text(text, result->message, &values);
-                        set(object, "error", json_stringn(text->bytes, text->length));
-                        free(text);
-                }
-        }
+        metadata_set_json(&result->metadata, path, object);
+        set(object, "instar-error", error_json(options, path, result));
         for (unsigned int i = 0; i < result->recovery.count; i++)
                 json_array_append_new(journals,
                                       journal_item_json(&result->recovery.items[i]));
-        set(object, "journals", journals);
+        if (json_array_size(journals))
+                json_object_set(object, "instar-journals", journals);
+        json_decref(journals);
         return object;
 }
 
@@ -153,6 +178,6 @@ json_t *check_report_orphan_json(const char *path, const char *journal, const ch
         set(item, "state", json_string(state));
         json_array_append_new(journals, item);
         set(object, "filename", path ? json_escaped(path) : json_null());
-        set(object, "journals", journals);
+        set(object, "instar-journals", journals);
         return object;
 }

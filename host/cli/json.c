@@ -75,7 +75,8 @@ static int write_all(int fd, const char *bytes, size_t length)
 
 int json_write(const json_t *value, int fd)
 {
-        char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+        char *text =
+            json_dumps(value, JSON_INDENT(4) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
         int error = 0;
 
         if (!text)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Words for the fault enums of guest/abi.h, each what {fault} stands for. */
+#include "guest/abi_check.h"
 #include "host/cli/messages.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -46,8 +47,8 @@ static const char *const directory_faults[] = {
     [ABI_DIRECTORY_NAME_SIZE] = "the name is empty or longer than 1023 bytes",
     [ABI_DIRECTORY_DUPLICATE_NAME] = "another entry has the same name",
     [ABI_DIRECTORY_PADDING] = "the padding is not zero",
-    [ABI_DIRECTORY_EXTRA] =
-        "it has extra data, which the format allows, but qemu opens no such image",
+    [ABI_DIRECTORY_EXTRA] = "it has extra data, or may have: the format knows that, but "
+                            "qemu opens no such image",
 };
 
 static const char *const refcount_faults[] = {
@@ -58,6 +59,16 @@ static const char *const refcount_faults[] = {
         "it is to be written in place, but is also header, L1 table, "
         "refcount structure or snapshot table",
     [ABI_REFCOUNT_IN_USE] = "it holds data and may be in use, although nothing counts it",
+};
+
+static const char *const bitmap_faults[] = {
+    [ABI_BITMAP_IN_USE] = "it is in use: it missed writes, unless a virtual machine uses "
+                          "the image right now",
+    [ABI_BITMAP_TAIL_BITS] = "bits behind the end of the disk are set",
+    [ABI_BITMAP_OVERLAP] = "a cluster of it is used by something else, too",
+    [ABI_BITMAP_BEYOND_END] =
+        "it lies behind the end of the file in part: qemu takes what is missing for "
+        "clean, and a backup would miss it",
 };
 
 static const char *pick(const char *const *faults, size_t count, uint64_t fault)
@@ -76,6 +87,8 @@ const char *message_fault(enum abi_code kind, uint64_t fault)
                 return pick(directory_faults, COUNT(directory_faults), fault);
         case ABI_BAD_REFCOUNTS:
                 return pick(refcount_faults, COUNT(refcount_faults), fault);
+        case ABI_BAD_BITMAP:
+                return pick(bitmap_faults, COUNT(bitmap_faults), fault);
         default:
                 return pick(NULL, 0, fault);
         }

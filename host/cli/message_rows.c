@@ -35,6 +35,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_NO_BITMAP_OPTION] = {"missing option --bitmap NAME", 0},
     [MESSAGE_DISCARD_ALL] =
         {"--discard-journal and --all exclude each other: name the images", 0},
+    [MESSAGE_DISCARD_SHARED] =
+        {"--discard-journal and -U exclude each other: giving up a journal takes locks",
+         0},
     [MESSAGE_JOURNAL_NO_VERB] = {"missing verb: there is one, show", 0},
     [MESSAGE_JOURNAL_UNKNOWN_VERB] = {"unknown verb '{argument}': there is one, show", 0},
     [MESSAGE_JOURNAL_NO_FILE] = {"missing argument FILE", 0},
@@ -180,6 +183,8 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "image "
          "corrupt for good: copy the disk with qemu-img convert"},
 
+    [MESSAGE_BAD_BITMAP] = {"bitmap '{argument}' at offset {hex0}: {fault}", 0},
+
     [MESSAGE_PROTOCOL] =
         {"the guest program broke the protocol and was ended; the image is "
          "as it was",
@@ -299,6 +304,10 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "remove the cause, then try again: instar check IMAGE; until then leave the "
          "image "
          "and the journal as they are"},
+
+    [MESSAGE_CHECK_FAILED] = {"the check came to no end: see above", 0},
+    [MESSAGE_CHECK_DIED] = {"the check's process died: {error}",
+                            "INSTAR_DEBUG=1 tells more"},
 
     [MESSAGE_NOT_A_REGULAR_FILE] = {"cannot use '{path}': it is not a regular file", 0},
     [MESSAGE_SHOW_DAMAGED] =

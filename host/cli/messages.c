@@ -34,6 +34,7 @@ static const enum message of_code[] = {
     [ABI_BAD_TABLE] = MESSAGE_BAD_TABLE,
     [ABI_BAD_REFCOUNTS] = MESSAGE_BAD_REFCOUNTS,
     [ABI_NO_AUTOCLEAR_EXTENSION] = MESSAGE_NO_AUTOCLEAR_EXTENSION,
+    [ABI_BAD_BITMAP] = MESSAGE_BAD_BITMAP,
 };
 
 enum message message_of_result(const struct abi_result *result,

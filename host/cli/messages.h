@@ -33,6 +33,7 @@ enum message {
         MESSAGE_NO_FILENAME,
         MESSAGE_NO_BITMAP_OPTION,
         MESSAGE_DISCARD_ALL,
+        MESSAGE_DISCARD_SHARED,
         MESSAGE_JOURNAL_NO_VERB,
         MESSAGE_JOURNAL_UNKNOWN_VERB,
         MESSAGE_JOURNAL_NO_FILE,
@@ -96,6 +97,7 @@ enum message {
         MESSAGE_BAD_TABLE,
         MESSAGE_BAD_REFCOUNTS,
         MESSAGE_NO_AUTOCLEAR_EXTENSION,
+        MESSAGE_BAD_BITMAP,
 
         /* the machinery */
         MESSAGE_PROTOCOL,
@@ -134,6 +136,8 @@ enum message {
         MESSAGE_IMAGE_NOT_FOUND,
         MESSAGE_ORPHAN,
         MESSAGE_CHECK_SIGNAL,
+        MESSAGE_CHECK_FAILED,
+        MESSAGE_CHECK_DIED,
         MESSAGE_WARNING_INDEX_READ,
 
         /* instar journal show */

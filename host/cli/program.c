@@ -24,7 +24,7 @@ static const struct subcommand subcommands[] = {
      "create, delete, clear, enable, disable and merge persistent dirty bitmaps",
      bitmap_command},
     {"info", "describe an image, its bitmaps and what is wrong with them", info_command},
-    {"check", "recover interrupted edits", check_command},
+    {"check", "recover interrupted edits, check an image and its bitmaps", check_command},
     {"journal", "show an undo journal", journal_command},
     {"help", "print this help, or that of a subcommand", help_command},
 };
@@ -59,7 +59,8 @@ static void append_usage(struct text *text)
                   "Exit codes:\n"
                   "  0      done\n"
                   "  1      refused or failed: the first line on stderr says why\n"
-                  "  2      the command line could not be parsed\n"
+                  "  2      the command line could not be parsed; check: corruptions\n"
+                  "  3      check: leaked clusters\n"
                   "  4      the image is in conflict with an interrupted edit's journal\n"
                   "  5      an undo journal cannot be trusted or read\n"
                   "  128+n  interrupted by signal n\n"

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parent's end of the checker: reports come from a child that runs a hostile guest,
+ * so kinds, lengths and order are checked here once more.
+ */
+#include "host/cli/check_metadata.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/cli/check_findings.h"
+#include "host/cli/damage_text.h"
+#include "host/cli/exit_code.h"
+#include "host/cli/json.h"
+#include "host/cli/open_image.h"
+#include "host/cli/output.h"
+#include "host/vmm/inspect_child.h"
+#include "host/vmm/programs.h"
+
+/* Damage that is kept for --output json; stderr has all of it. */
+#define MAX_DAMAGE 10000u
+
+static volatile sig_atomic_t progress_asked;
+
+struct listener {
+        const struct check_options *options;
+        struct metadata *metadata;
+        struct output err;
+        bool described; /* the image report has come */
+};
+
+static void ask_for_progress(int signal_number)
+{
+        (void)signal_number;
+        progress_asked = 1;
+}
+
+void metadata_catch_signal(void)
+{
+        struct sigaction action = {.sa_handler = ask_for_progress,
+                                   .sa_flags = SA_RESTART};
+
+        sigemptyset(&action.sa_mask);
+        sigaction(SIGUSR1, &action, NULL);
+}
+
+/* ---- reports -------------------------------------------------------------------- */
+
+static int say(struct listener *l, const struct abi_finding *finding, const char *id,
+               const char *name)
+{
+        struct text line;
+
+        text_start(&line);
+        if (!finding_append(&line, finding, id, name))
+                return -EBADMSG;
+        output_bytes(&l->err, line.bytes, line.length);
+        return 0;
+}
+
+static int take_findings(struct listener *l, const uint8_t *bytes, size_t length)
+{
+        struct abi_finding finding;
+        int error = length % sizeof finding ? -EBADMSG : 0;
+
+        for (size_t at = 0; at < length && !error; at += sizeof finding) {
+                memcpy(&finding, bytes + at, sizeof finding);
+                error = say(l, &finding, "", "");
+        }
+        return error;
+}
+
+static int take_snapshot_finding(struct listener *l, const uint8_t *bytes, size_t length)
+{
+        struct abi_report_snapshot_finding report;
+        char id[256] = "";
+        char name[256] = "";
+
+        if (length < sizeof report)
+                return -EBADMSG;
+        memcpy(&report, bytes, sizeof report);
+        if (report.id_length >= sizeof id || report.name_length >= sizeof name ||
+            length != sizeof report + report.id_length + report.name_length)
+                return -EBADMSG;
+        memcpy(id, bytes + sizeof report, report.id_length);
+        memcpy(name, bytes + sizeof report + report.id_length, report.name_length);
+        return say(l, &report.finding, id, name);
+}
+
+/* What is told to people, as a value for programs. */
+static json_t *damage_json(const struct text *what,
+                           const struct abi_report_damage *report, const void *name)
+{
+        json_t *object = json_object();
+
+        json_object_set_new(object, "what", json_stringn(what->bytes, what->length));
+        if (report->name_length)
+                json_object_set_new(object, "bitmap",
+                                    json_escaped_bytes(name, report->name_length));
+        return object;
+}
+
+static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
+{
+        static struct text what;
+        struct abi_report_damage report;
+        struct metadata *m = l->metadata;
+        const uint8_t *name = bytes + sizeof report;
+
+        if (length < sizeof report)
+                return -EBADMSG;
+        memcpy(&report, bytes, sizeof report);
+        if (report.name_length > ABI_MAX_NAME ||
+            length != sizeof report + report.name_length)
+                return -EBADMSG;
+        text_start(&what);
+        damage_append(&what, &report, name, report.name_length);
+        if (!m->damage)
+                m->damage = json_array();
+        if (json_array_size(m->damage) < MAX_DAMAGE)
+                json_array_append_new(m->damage, damage_json(&what, &report, name));
+        output_bytes(&l->err, what.bytes, what.length);
+        output_string(&l->err, "\n");
+        return 0;
+}
+
+static int take_progress(struct listener *l, const uint8_t *bytes, size_t length)
+{
+        struct abi_report_progress report;
+        char line[64];
+        int shown;
+
+        memcpy(&report, bytes, length == sizeof report ? length : 0);
+        if (length != sizeof report || !report.done || report.done > report.total)
+                return -EBADMSG;
+        if (!progress_asked && !(l->options->progress && !l->options->json))
+                return 0;
+        shown = snprintf(line, sizeof line, "    (%.2f/100%%)%c",
+                         (double)report.done * 100 / (double)report.total,
+                         progress_asked ? '\n' : '\r');
+        progress_asked = 0;
+        return write(STDOUT_FILENO, line, (size_t)shown) == shown ? 0 : -errno;
+}
+
+static int take_sums(struct listener *l, const uint8_t *bytes, size_t length)
+{
+        struct metadata *m = l->metadata;
+
+        if (m->checked || length != sizeof m->sums)
+                return -EBADMSG;
+        memcpy(&m->sums, bytes, length);
+        m->checked = true;
+        return 0;
+}
+
+/* A report_sink. */
+static int take(void *context, uint64_t kind, const uint8_t *bytes, size_t length)
+{
+        struct listener *l = context;
+
+        if (l->metadata->checked || (kind == ABI_REPORT_IMAGE) == l->described)
+                return -EBADMSG;
+        switch (kind) {
+        case ABI_REPORT_IMAGE:
+                l->described = true;
+                return length == sizeof(struct abi_report_image) ? 0 : -EBADMSG;
+        case ABI_REPORT_FINDINGS:
+                return take_findings(l, bytes, length);
+        case ABI_REPORT_SNAPSHOT_FINDING:
+                return take_snapshot_finding(l, bytes, length);
+        case ABI_REPORT_DAMAGE:
+                return take_damage(l, bytes, length);
+        case ABI_REPORT_PROGRESS:
+                return take_progress(l, bytes, length);
+        case ABI_REPORT_CHECK:
+                return take_sums(l, bytes, length);
+        default:
+                return -EBADMSG;
+        }
+}
+
+/* ---- the run -------------------------------------------------------------------- */
+
+static void fail(struct metadata *m, enum message message, int error)
+{
+        m->message = message;
+        m->error = abs(error);
+        m->exit_code = EXIT_REFUSED;
+}
+
+/* As qemu-img: 1 where the check came to no end, 2 corruptions, 3 leaks only. */
+static int exit_code_of(const struct abi_report_check *sums)
+{
+        if (sums->incomplete || sums->check_errors)
+                return EXIT_REFUSED;
+        if (sums->corruptions)
+                return EXIT_CORRUPT;
+        return sums->leaks ? EXIT_LEAKS : EXIT_DONE;
+}
+
+static void conclude(struct metadata *m, int error, const struct inspect_report *report)
+{
+        struct message_values values = {0};
+
+        m->result = report->result;
+        if (error) {
+                fail(m, error == -EBADMSG ? MESSAGE_PROTOCOL : MESSAGE_CHECK_DIED, error);
+        } else if (report->outcome != EDIT_GUEST_RESULT) {
+                fail(m, message_of_outcome(report->outcome, abs(report->error)),
+                     report->error);
+        } else if (report->result.code) {
+                fail(m, message_of_result(&report->result, &values), 0);
+        } else if (!m->checked) {
+                fail(m, MESSAGE_PROTOCOL, 0);
+        } else {
+                m->exit_code = exit_code_of(&m->sums);
+                if (m->exit_code == EXIT_REFUSED)
+                        m->message = MESSAGE_CHECK_FAILED;
+        }
+}
+
+void metadata_check(const struct check_options *options, const char *path,
+                    struct metadata *m)
+{
+        static struct listener listener;
+        struct report_sink sink = {take, &listener};
+        struct abi_call call = {.flags = ABI_CALL_PROGRESS};
+        struct inspect_report report = {0};
+        struct image image;
+        int error;
+
+        memset(m, 0, sizeof *m);
+        memset(&listener, 0, sizeof listener);
+        m->message = open_image(
+            path, options->force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK, &image, &error);
+        if (m->message) {
+                fail(m, m->message, error);
+                return;
+        }
+        const struct child_request request = {.image = &image,
+                                              .program = &guest_check_program,
+                                              .call = &call,
+                                              .memory = options->memory_limit,
+                                              .sink = &sink};
+        listener.options = options;
+        listener.metadata = m;
+        output_start(&listener.err, STDERR_FILENO);
+        error = inspect_in_child(&request, &report);
+        output_finish(&listener.err);
+        conclude(m, error, &report);
+        image_close(&image);
+}
+
+void metadata_release(struct metadata *m)
+{
+        json_decref(m->damage);
+        m->damage = NULL;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Damage of an image that a guest has reported, in words: what, and where. */
+#ifndef INSTAR_HOST_CLI_DAMAGE_TEXT_H
+#define INSTAR_HOST_CLI_DAMAGE_TEXT_H
+
+#include <stddef.h>
+
+#include "guest/abi.h"
+#include "host/cli/text.h"
+
+/* Append it; `name` is the bitmap's, any bytes, of length 0 if it concerns none.  A code
+ * that is none is told as such. */
+void damage_append(struct text *text, const struct abi_report_damage *damage,
+                   const void *name, size_t length);
+
+#endif
