@@ -302,7 +302,8 @@ enum abi_directory_fault {
         ABI_DIRECTORY_NAME_SIZE,
         ABI_DIRECTORY_DUPLICATE_NAME,
         ABI_DIRECTORY_PADDING,
-        ABI_DIRECTORY_EXTRA, /* extra data: allowed, but QEMU opens no such image */
+        ABI_DIRECTORY_NO_NAME, /* forbidden, but QEMU does not mind */
+        ABI_DIRECTORY_EXTRA,   /* extra data: allowed, but QEMU opens no such image */
 };
 
 enum abi_refcount_fault {

@@ -146,16 +146,22 @@ static bool look_at_entry(void *context, const struct directory_entry *e,
         return true;
 }
 
-/* Of the faults of an entry QEMU minds all but one, and it minds flag 2. */
+/* QEMU minds neither padding nor a name without bytes, but it minds flag 2. */
+static bool minds(enum abi_directory_fault fault, const struct directory_entry *e)
+{
+        if (e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
+                return true;
+        return fault && fault != ABI_DIRECTORY_PADDING &&
+               !(fault == ABI_DIRECTORY_NAME_SIZE && !e->name_length);
+}
+
 static bool mind_entry(void *context, const struct directory_entry *e, uint64_t position,
                        uint32_t index, enum abi_directory_fault fault)
 {
         bool *opens = context;
         (void)position;
         (void)index;
-        if ((fault && fault != ABI_DIRECTORY_PADDING) ||
-            (e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE)))
-                *opens = false;
+        *opens = !minds(fault, e);
         return *opens;
 }
 

@@ -122,6 +122,8 @@ static bool visit(void *context, const struct directory_entry *e, uint64_t posit
         bool sound = !fault;
         if (sound && e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
                 fault = ABI_DIRECTORY_EXTRA;
+        if (fault == ABI_DIRECTORY_NAME_SIZE && !e->name_length)
+                fault = ABI_DIRECTORY_NO_NAME;
         if (fault == ABI_DIRECTORY_COUNT && info->list_unannounced)
                 fault = 0; /* the extension's damage says it */
         if (fault)

@@ -60,9 +60,11 @@ static void read_extensions(struct info *info)
                 enum abi_code code =
                     extension_next(h, &info->image.header_bytes, &position, &record);
                 info_note(info, code, NULL);
-                has_list = has_list || record.type == QCOW2_EXTENSION_BITMAPS;
-                if (code || record.type == QCOW2_EXTENSION_END)
+                if (code)
+                        return; /* what follows is not known */
+                if (record.type == QCOW2_EXTENSION_END)
                         break;
+                has_list = has_list || record.type == QCOW2_EXTENSION_BITMAPS;
                 take(info, &record);
         }
         if (!has_list && h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)

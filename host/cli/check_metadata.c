@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "host/cli/check_findings.h"
+#include "host/cli/damage_repair.h"
 #include "host/cli/damage_text.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/json.h"
@@ -31,6 +32,7 @@ struct listener {
         struct metadata *metadata;
         struct output err;
         bool described; /* the image report has come */
+        struct abi_report_image image;
 };
 
 static void ask_for_progress(int signal_number)
@@ -92,12 +94,15 @@ static int take_snapshot_finding(struct listener *l, const uint8_t *bytes, size_
 }
 
 /* What is told to people, as a value for programs. */
-static json_t *damage_json(const struct text *what,
+static json_t *damage_json(const struct listener *l, const struct text *what,
                            const struct abi_report_damage *report, const void *name)
 {
+        const struct damage_repair *repair = damage_repair(&l->image, report);
         json_t *object = json_object();
 
         json_object_set_new(object, "what", json_stringn(what->bytes, what->length));
+        json_object_set_new(object, "repairable", json_boolean(repair->repairable));
+        json_object_set_new(object, "repair", json_string(repair->text));
         if (report->name_length)
                 json_object_set_new(object, "bitmap",
                                     json_escaped_bytes(name, report->name_length));
@@ -122,8 +127,10 @@ static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
         if (!m->damage)
                 m->damage = json_array();
         if (json_array_size(m->damage) < MAX_DAMAGE)
-                json_array_append_new(m->damage, damage_json(&what, &report, name));
+                json_array_append_new(m->damage, damage_json(l, &what, &report, name));
         output_bytes(&l->err, what.bytes, what.length);
+        output_string(&l->err, "\nhint: ");
+        output_string(&l->err, damage_repair(&l->image, &report)->text);
         output_string(&l->err, "\n");
         return 0;
 }
@@ -167,7 +174,10 @@ static int take(void *context, uint64_t kind, const uint8_t *bytes, size_t lengt
         switch (kind) {
         case ABI_REPORT_IMAGE:
                 l->described = true;
-                return length == sizeof(struct abi_report_image) ? 0 : -EBADMSG;
+                if (length != sizeof l->image)
+                        return -EBADMSG;
+                memcpy(&l->image, bytes, length);
+                return 0;
         case ABI_REPORT_FINDINGS:
                 return take_findings(l, bytes, length);
         case ABI_REPORT_SNAPSHOT_FINDING:

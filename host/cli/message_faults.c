@@ -47,6 +47,7 @@ static const char *const directory_faults[] = {
     [ABI_DIRECTORY_NAME_SIZE] = "the name is empty or longer than 1023 bytes",
     [ABI_DIRECTORY_DUPLICATE_NAME] = "another entry has the same name",
     [ABI_DIRECTORY_PADDING] = "the padding is not zero",
+    [ABI_DIRECTORY_NO_NAME] = "the name is empty",
     [ABI_DIRECTORY_EXTRA] = "it has extra data, or may have: the format knows that, but "
                             "qemu opens no such image",
 };

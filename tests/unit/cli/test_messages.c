@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest/abi_check.h"
 #include "host/cli/messages.h"
 
 static struct text text;
@@ -183,7 +184,8 @@ static void every_fault_has_words_and_a_number_that_is_none_is_survived(void **s
         } kinds[] = {{ABI_BAD_HEADER, ABI_HEADER_REFCOUNT_ORDER},
                      {ABI_BAD_EXTENSION, ABI_EXTENSION_TOO_LONG},
                      {ABI_BAD_DIRECTORY, ABI_DIRECTORY_EXTRA},
-                     {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE}};
+                     {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE},
+                     {ABI_BAD_BITMAP, ABI_BITMAP_BEYOND_END}};
 
         (void)state;
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -310,7 +312,8 @@ static void the_document_has_no_message_that_does_not_exist(void **state)
 static void the_document_has_every_fault(void **state)
 {
         static const enum abi_code kinds[] = {ABI_BAD_HEADER, ABI_BAD_EXTENSION,
-                                              ABI_BAD_DIRECTORY, ABI_BAD_REFCOUNTS};
+                                              ABI_BAD_DIRECTORY, ABI_BAD_REFCOUNTS,
+                                              ABI_BAD_BITMAP};
         char *document = read_document();
         unsigned faults = 0;
 

@@ -8,9 +8,11 @@
  * Without autoclear bit 0 it does not look at them, and drops the list when it next
  * writes the header.
  */
-#include "host/cli/info_repair.h"
+#include "host/cli/damage_repair.h"
 
 #include <stddef.h>
+
+#include "guest/abi_check.h"
 
 #define AUTOCLEAR_BITMAPS UINT64_C(1)
 #define ANY               0u
@@ -28,7 +30,7 @@
 static const struct row {
         enum abi_code code;
         uint64_t fault; /* in detail[2]; ANY: all others */
-        struct info_repair repair;
+        struct damage_repair repair;
 } rows[] = {
     {ABI_BAD_EXTENSION,
      ABI_EXTENSION_OVERRUN,
@@ -47,6 +49,9 @@ static const struct row {
      {false, "instar cannot repair it; qemu opens the image all the same, and mends it "
              "with its first write"}},
     {ABI_BAD_DIRECTORY,
+     ABI_DIRECTORY_NO_NAME,
+     {false, "instar cannot repair it; qemu opens the image all the same"}},
+    {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_EXTRA,
      {true, "qemu opens the image again when the bitmap is removed: instar bitmap "
             "--remove IMAGE BITMAP"}},
@@ -55,6 +60,14 @@ static const struct row {
      ANY,
      {true, "the bitmap's bits are lost, but it can be removed: instar bitmap --remove "
             "IMAGE BITMAP; then qemu-img check -r leaks IMAGE frees its clusters"}},
+    {ABI_BAD_BITMAP,
+     ABI_BITMAP_TAIL_BITS,
+     {false, "nothing has to be done: nobody reads these bits, and qemu clears them when "
+             "it next writes the bitmap"}},
+    {ABI_BAD_BITMAP,
+     ANY,
+     {true, "the bitmap is of no use for a backup, but it can be removed: instar bitmap "
+            "--remove IMAGE BITMAP; add a new one and make a full backup"}},
     {ABI_NO_AUTOCLEAR_EXTENSION,
      ANY,
      {false, "instar cannot repair it; a write by qemu, qemu-img check -r too, may mark "
@@ -68,11 +81,11 @@ static const struct row {
 };
 
 /* Where the list is invalid already, qemu does not look at it. */
-static const struct info_repair not_looked_at = {
+static const struct damage_repair not_looked_at = {
     false, "nothing has to be done: the bitmaps are invalid already, and qemu drops them "
            "with its first write; qemu-img check -r leaks IMAGE frees their clusters"};
 
-static const struct info_repair unknown = {false, "instar cannot repair it"};
+static const struct damage_repair unknown = {false, "instar cannot repair it"};
 
 static bool is_looked_at(const struct abi_report_image *image,
                          const struct abi_report_damage *damage)
@@ -87,8 +100,8 @@ static bool is_looked_at(const struct abi_report_image *image,
         return damage->code != ABI_BAD_DIRECTORY && damage->code != ABI_BAD_TABLE;
 }
 
-const struct info_repair *info_repair(const struct abi_report_image *image,
-                                      const struct abi_report_damage *damage)
+const struct damage_repair *damage_repair(const struct abi_report_image *image,
+                                          const struct abi_report_damage *damage)
 {
         if (!is_looked_at(image, damage))
                 return &not_looked_at;
