@@ -38,7 +38,7 @@ class References:
 
 
 def _guest(image, refs):
-    names = ["active"] + [f"snapshot {s.id.decode()}" for s in walk.snapshots(image)]
+    names = ["active"] + [f"snapshot {s.id!r}" for s in walk.snapshots(image)]
     for name, (offset, size) in zip(names, walk.l1_tables(image)):
         refs.add(offset, 8 * size, f"{name} L1")
         for l1_entry in walk.read_u64s(image, offset, size):

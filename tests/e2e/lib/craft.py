@@ -28,20 +28,31 @@ class Craft(Image):
     # ---- refcounts and clusters ----
 
     def set_refcount(self, cluster, value):
-        """Refcounts of 8 bits and more, in a block that exists."""
+        """In a block that exists."""
         self._fill_refcounts(cluster, 1, value)
 
     def _fill_refcounts(self, first, count, value):
-        assert self.refcount_order >= 3
-        width = 1 << (self.refcount_order - 3)
         while count:
             block, index = divmod(first, self.refcounts_per_block)
             part = min(count, self.refcounts_per_block - index)
-            assert self.refcount_block(block) is not None, f"no refcount block {block}"
-            self.pwrite(self.refcount_table[block] + index * width,
-                        value.to_bytes(width, "big") * part)
+            assert self.has_refcount_block(block), f"no refcount block {block}"
+            self._put_refcounts(self.refcount_table[block], index, part, value)
             self._refcount_blocks.pop(block, None)
             first, count = first + part, count - part
+
+    def _put_refcounts(self, block, index, count, value):
+        """Refcounts of less than 8 bits share a byte, the first in its lowest bits."""
+        if self.refcount_order >= 3:
+            width = 1 << (self.refcount_order - 3)
+            self.pwrite(block + index * width, value.to_bytes(width, "big") * count)
+            return
+        width = 1 << self.refcount_order
+        mask = (1 << width) - 1
+        assert value <= mask
+        for at in range(index, index + count):
+            byte, shift = divmod(at * width, 8)
+            old = self.pread(block + byte, 1)[0]
+            self.pwrite(block + byte, bytes([old & ~(mask << shift) | value << shift]))
 
     def allocate(self, count=1):
         """The offset of `count` fresh zeroed clusters in a row, refcount 1, at the end.
@@ -51,7 +62,7 @@ class Craft(Image):
             last = first + count + len(blocks) - 1
             missing = [b for b in range(first // self.refcounts_per_block,
                                         last // self.refcounts_per_block + 1)
-                       if self.refcount_block(b) is None]
+                       if not self.has_refcount_block(b)]
             if len(missing) == len(blocks):
                 break
             blocks = missing

@@ -7,7 +7,7 @@ import subprocess
 
 from lib import craft, qcow2
 
-LUKS_SECRET = ("--object", "secret,id=key,data=opensesame")
+SECRET = ("--object", "secret,id=key,data=opensesame")
 FAST_LUKS = "encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10"
 UNKNOWN_EXTENSION = 0x12345678
 
@@ -34,8 +34,8 @@ def create(path, size="64M", *, cluster=65536, options="", backing=None, backing
     it may be any name, with no file behind it, and lack the format."""
     command = ["qemu-img", "create", "-q", "-f", "qcow2",
                "-o", f"cluster_size={cluster}" + (f",{options}" if options else "")]
-    if "luks" in options:
-        command += LUKS_SECRET
+    if "key-secret" in options:
+        command += SECRET
     tool(*command, path, str(size))
     if backing:
         with craft.Craft(path) as image:
@@ -59,9 +59,9 @@ def write(path, *commands):
     tool(*line, alone(path))
 
 
-def alone(path):
+def alone(path, **options):
     """How to tell qemu to open an image without its backing file."""
-    return "json:" + json.dumps({"driver": "qcow2", "backing": None,
+    return "json:" + json.dumps({"driver": "qcow2", "backing": None, **options,
                                  "file": {"driver": "file", "filename": path}})
 
 
@@ -70,11 +70,12 @@ def snapshot(path, name):
 
 
 def check_options(path):
-    """How `qemu-img check` must be told to open the image: LUKS wants its passphrase."""
+    """How `qemu-img check` must be told to open the image: without its backing file, and with
+    the passphrase if it is encrypted."""
     with qcow2.Image(path) as image:
-        if image.luks_header:
-            return [*LUKS_SECRET, "--image-opts",
-                    f"driver=qcow2,encrypt.format=luks,encrypt.key-secret=key,file.filename={path}"]
+        if image.crypt_method:
+            kind = {1: "aes", 2: "luks"}[image.crypt_method]
+            return [*SECRET, alone(path, encrypt={"format": kind, "key-secret": "key"})]
         return [alone(path) if image.backing_name else path]
 
 

@@ -244,9 +244,12 @@ class Image:
     def refcounts_per_block(self):
         return (self.cluster_size * 8) >> self.refcount_order
 
+    def has_refcount_block(self, index):
+        return index < len(self.refcount_table) and bool(self.refcount_table[index])
+
     def refcount_block(self, index):
         """The refcounts of block `index` as a sequence of integers, or None."""
-        if index >= len(self.refcount_table) or not self.refcount_table[index]:
+        if not self.has_refcount_block(index):
             return None
         if index not in self._refcount_blocks:
             raw = self.pread(self.refcount_table[index], self.cluster_size)
