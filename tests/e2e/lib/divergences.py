@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one registry of what `instar bitmap` does otherwise than `qemu-img bitmap`.
+"""The one registry of what instar does otherwise than qemu-img: `bitmap`, and below `info`.
 
 Each entry has one field that differs and one cause.  `applies` decides from the
 command and the image alone, never from the outcome; the cross-validation fails on a
@@ -150,3 +150,53 @@ def known(field, command, image):
     """The keys of the entries for this field that apply."""
     return [key for key, entry in KNOWN_BITMAP_DIVERGENCES.items()
             if entry.field == field and entry.applies(command, image)]
+
+
+# ---- info ----
+
+@dataclass(frozen=True)
+class InfoDivergence:
+    """In the object `key`, instar has these members only."""
+
+    key: str
+    keeps: tuple
+    cause: str
+    applies: Callable  # (image) -> bool
+
+    def human(self, out):
+        """qemu's human output, as instar is to print it."""
+        return self._cut(out, lambda key: f"{key}:".replace("-", " ").encode())
+
+    def json(self, out):
+        """qemu's JSON."""
+        lines = self._cut(out, lambda key: f'"{key}":'.encode()).split(b"\n")
+        for i, line in enumerate(lines[1:], 1):
+            if line.lstrip(b" ").startswith(b"}"):
+                lines[i - 1] = lines[i - 1].removesuffix(b",")
+        return b"\n".join(lines)
+
+    def _cut(self, out, written):
+        kept, inside = [], None
+        for line in out.split(b"\n"):
+            text = line.lstrip(b" ")
+            depth = len(line) - len(text)
+            if inside is not None and depth > inside:
+                members = tuple(written(key) for key in self.keeps)
+                if depth == inside + 4 and text.startswith(members):
+                    kept.append(line)
+                continue
+            inside = depth if text.startswith(written(self.key)) else None
+            kept.append(line)
+        return b"\n".join(kept)
+
+
+KNOWN_INFO_DIVERGENCES = {
+    "luks_details": InfoDivergence(
+        "encrypt", ("format",), "the LUKS header is not read",
+        lambda image: image.crypt_method == 2),
+}
+
+
+def known_info(image):
+    """The entries that apply to an image."""
+    return {key: entry for key, entry in KNOWN_INFO_DIVERGENCES.items() if entry.applies(image)}

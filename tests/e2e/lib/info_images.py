@@ -84,6 +84,7 @@ def _data_files():
 def _data_file_with_data(path):
     images.create(path, "8M", options=f"data_file={path}.data,data_file_raw=on")
     images.tool("qemu-io", "-c", "write -P 5 0 3M", path)
+    return path
 
 
 def _data_file_with_nul(path):
@@ -93,6 +94,7 @@ def _data_file_with_nul(path):
     images.create(path, "8M")
     with shapes.Craft(path) as image:
         shapes.data_file_named(os.fsencode(name) + b"\0and more")(image)
+    return path
 
 
 def _encryption():
@@ -194,6 +196,7 @@ def _snapshots_of_qemu(path):
     for name in ("first", "", "a name with blanks", "n" * 200, "gr\u00fc\u00df"):
         images.write(path, "write -P 3 1M 128k")
         images.snapshot(path, name)
+    return path
 
 
 # ---- bitmaps ----
