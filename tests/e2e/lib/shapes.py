@@ -184,7 +184,14 @@ def longer(length):
 
 
 def cut(image):
-    """The last cluster ends with its last byte that is not zero, as qemu leaves it."""
+    """The file ends with the bitmap directory, which qemu does not pad; or, as it may be, with
+    the last eight bytes that are not zero."""
+    if image.bitmaps():
+        image.write_directory(image.bitmaps())
+        _, size, offset = image.bitmaps_body()
+        os.ftruncate(image.fd, offset + size)
+        return
     start = (image.file_size - 1) & ~(image.cluster_size - 1)
     used = len(image.pread(start, image.file_size - start).rstrip(b"\0"))
-    os.ftruncate(image.fd, start + max(used, 1))
+    if used:
+        os.ftruncate(image.fd, start + -(-used // 8) * 8)
