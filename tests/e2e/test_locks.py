@@ -4,21 +4,14 @@
 
 import fcntl
 import os
-import struct
 import subprocess
 import time
 
-from lib import harness, images
+from lib import harness, images, locks
 from lib.craft import Craft
 
-F_OFD_SETLK, F_OFD_GETLK = 37, 36
 
-
-def lock(fd, kind, start, length=1):
-    fcntl.fcntl(fd, F_OFD_SETLK, struct.pack("hhqqixxxx", kind, os.SEEK_SET, start, length, 0))
-
-
-class Locks(harness.Case):
+class Locks(harness.Case, locks.Holder):
     def setUp(self):
         super().setUp()
         self.image = images.with_bitmaps(self.path("disk.qcow2"))
@@ -35,41 +28,16 @@ class Locks(harness.Case):
         self.assertEqual(harness.state_of(self.image), before)
         self.assert_no_journal()
 
-    def started(self, *command, ready):
-        """A process in the background that printed `ready`."""
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-        self.addCleanup(self.ended, process)
-        seen = b""
-        while ready not in seen:
-            piece = os.read(process.stdout.fileno(), 4096)
-            self.assertTrue(piece, f"{command}: {seen!r}")
-            seen += piece
-        return process
-
-    @staticmethod
-    def ended(process):
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
-
     def test_running_qemu_storage_daemon(self):
         for read_only in ("off", "on"):
             with self.subTest(read_only=read_only):
-                daemon = self.started(
-                    "qemu-storage-daemon", "--blockdev",
-                    f"driver=qcow2,node-name=n,read-only={read_only},file.driver=file,"
-                    f"file.filename={self.image}", "--nbd-server",
-                    f"addr.type=unix,addr.path={self.path('nbd' + read_only)}", "--export",
-                    f"type=nbd,id=e,node-name=n,writable={'on' if read_only == 'off' else 'off'}",
-                    "--chardev", "stdio,id=c", "--monitor", "chardev=c", ready=b"QMP")
+                daemon = self.hold_by_daemon(self.image, read_only)
                 self.assert_locked_out()
                 self.ended(daemon)
         self.edit("--remove", self.image, "b")
 
     def test_running_qemu_io(self):
-        process = self.started("qemu-io", "-f", "qcow2", self.image, ready=b"qemu-io>")
+        process = self.hold("qemu-io", "-f", "qcow2", self.image, ready=b"qemu-io>")
         self.assert_locked_out()
         self.ended(process)
         # The bitmaps are in use now, as after the crash of a machine.
@@ -80,20 +48,20 @@ class Locks(harness.Case):
         """A lock on any of these says that somebody writes or does not want writers."""
         for byte in (101, 103, 200, 201, 203):
             with open(self.image, "r+b") as file, self.subTest(byte=byte):
-                lock(file.fileno(), fcntl.F_RDLCK, byte)
+                locks.lock(file.fileno(), fcntl.F_RDLCK, byte)
                 self.assert_locked_out()
 
     def test_locks_that_do_not_conflict(self):
         """libvirt's byte 0, and a reader that shares everything."""
         for number, byte in enumerate((0, 100, 102, 202, 5000)):
             with open(self.image, "r+b") as file, self.subTest(byte=byte):
-                lock(file.fileno(), fcntl.F_RDLCK, byte)
+                locks.lock(file.fileno(), fcntl.F_RDLCK, byte)
                 self.edit("--add", self.image, f"n{number}")
 
     def test_the_locks_are_gone_afterwards(self):
         self.edit("--add", self.image, "n")
         with open(self.image, "r+b") as file:
-            lock(file.fileno(), fcntl.F_WRLCK, 0, 0)
+            locks.lock(file.fileno(), fcntl.F_WRLCK, 0, 0)
         images.bitmap(self.image, "--remove", "n")
 
     def test_of_many_instars_at_once_each_adds_or_is_refused(self):
