@@ -11,7 +11,7 @@ import unittest
 from lib import faults, harness, images, info_images, interrupt, look, shapes
 from lib.craft import Craft
 from lib.odd_names import ODD_NAMES
-from lib.qcow2 import FLAG_AUTO, FLAG_IN_USE, TABLE_OFFSET_MASK, Image
+from lib.qcow2 import FLAG_AUTO, FLAG_EXTRA_COMPATIBLE, FLAG_IN_USE, TABLE_OFFSET_MASK, Image
 from lib.shapes import Spec, bitmaps, shaped
 
 COUNTED = ("instar-data-clusters", "instar-bytes-on-disk")
@@ -123,10 +123,16 @@ class Counts(OwnCase):
             self.assertNotIn(key, found)
 
     def test_extra_data_is_told(self):
-        image = shaped(bitmaps(Spec(b"a"), Spec(b"b", extra=b"x" * 13)))(self.path("disk.qcow2"))
-        sound, odd = look.bitmaps_of(self.info(image))
+        """And where a reader must know what it means, what the bits mean is not."""
+        image = shaped(bitmaps(Spec(b"a", bits=(1,)), Spec(b"b", extra=b"x" * 13, bits=(1,)),
+                               Spec(b"c", flags=FLAG_AUTO | FLAG_EXTRA_COMPATIBLE, extra=b"y",
+                                    bits=(1,))))(self.path("disk.qcow2"))
+        sound, odd, compatible = look.bitmaps_of(self.info("--count", image))
         self.assertNotIn("instar-extra-bytes", sound)
         self.assertEqual((odd["name"], odd["instar-extra-bytes"]), ("b", 13))
+        self.assertNotIn("instar-dirty-bytes", odd)
+        self.assertEqual((compatible["instar-extra-bytes"], compatible["instar-dirty-bytes"]),
+                         (1, 65536))
 
     def test_human_output_says_the_same(self):
         image = shaped(bitmaps(Spec(b"a", bits=(1, 2)), Spec(b"\xff", ones=(0,))))(
