@@ -39,12 +39,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 
+PATH = "PATH"
+
+
 @dataclass
 class Case:
     key: str
     title: str
     image: str                      # a function of images.py
-    command: list                   # of `bitmap`, without the file and the name
+    command: list                   # of `bitmap`, without the file and the name; else
+                                    # all words of a program, with PATH for the file
     name: str = "new"
     rounds: int = 200
     quick_rounds: int = 20
@@ -73,6 +77,14 @@ CASES = [
     Case("remove-scan", "--remove, 1 TiB with all metadata allocated",
          "preallocated_with_bitmap", ["--remove"], name="b0", rounds=15, quick_rounds=3,
          variants={"unscanned": ["--no-ownership-scan"]}),
+    Case("info-ten-dense", "info, 16 TiB with 10 dense bitmaps", "ten_dense", ["info", PATH],
+         rounds=15, quick_rounds=3),
+    Case("map-dense", "map of a dense 32 MiB bitmap (16 TiB at 64 KiB), to /dev/null",
+         "dense_runs", ["map", "--bitmap", "b0", PATH], rounds=15, quick_rounds=3, peer=False),
+    Case("map-noise", "map of 32 MiB of random bits (67 million extents), to /dev/null",
+         "two_dense", ["map", "--bitmap", "b0", PATH], rounds=5, quick_rounds=1, peer=False),
+    Case("check-preallocated", "check, 1 TiB with all metadata allocated", "preallocated",
+         ["check", PATH], rounds=15, quick_rounds=3),
     Case("add-overlay", "first --add on an overlay", "overlay", ["--add"], timed=False),
     Case("add-growth", "--add that grows the refcount structures", "full_refcount_block",
          ["--add"], timed=False),
@@ -137,6 +149,8 @@ class Bench:
         return path
 
     def command(self, program, case, path, extra=()):
+        if PATH in case.command:
+            return [program, *(str(path) if word == PATH else word for word in case.command)]
         return [program, "bitmap", *case.command, *extra, str(path), case.name]
 
     def time(self, case, command):
@@ -248,6 +262,12 @@ def bars(results):
     row("remove-scan", "proof of ownership, seconds per GiB of L2 tables",
         lambda result: (result["ms"]["instar"]["median"] - result["ms"]["unscanned"]["median"])
         / 1000 / L2_GIB_OF_1_TIB, 0.5, 0.3)
+    row("info-ten-dense", "info on 16 TiB with 10 dense bitmaps : qemu-img", against("qemu-img"),
+        0.05, 0.02)
+    row("check-preallocated", "check of 1 TiB with all metadata : qemu-img", against("qemu-img"),
+        0.5, 0.25)
+    row("map-dense", "map of a dense 32 MiB bitmap, seconds",
+        lambda result: result["ms"]["instar"]["median"] / 1000, 0.5, 0.25)
     row("add-empty", "syncs of a plain --add", seen("syncs"), 7, 6)
     row("add-overlay", "syncs of the first --add on an overlay", seen("syncs"), 10, 8)
     row("add-growth", "syncs of an --add with growth", seen("syncs"), 12, 10)

@@ -68,17 +68,22 @@ def _raise_refcounts(file, cluster_size, first, count):
     os.pwrite(file, b"\0\1" * count, block + 2 * first)
 
 
-def make_dense(path, seed):
-    """Give every bitmap of the image a data cluster for each table entry, filled
-    with bits of which half are set: no cluster is all zeros or all ones."""
+def _noise(size, seed):
+    """Bits of which half are set."""
+    return random.Random(seed).randbytes(size)
+
+
+def make_dense(path, seed, content=_noise):
+    """Give every bitmap of the image a data cluster for each table entry: none is all
+    zeros or all ones, and no two are the same."""
     file = os.open(path, os.O_RDWR)
     cluster_size = 1 << struct.unpack(">I", os.pread(file, 4, 20))[0]
     end = -(-os.fstat(file).st_size // cluster_size)
     for number, (table, entries) in enumerate(_tables(file).values()):
-        noise = random.Random(seed + number).randbytes(cluster_size)
+        filling = content(cluster_size, seed + number)
         _raise_refcounts(file, cluster_size, end, entries)
         for index in range(entries):
-            os.pwrite(file, struct.pack("<Q", index * 0x9E3779B97F4A7C15 % 2**64) + noise[8:],
+            os.pwrite(file, struct.pack("<Q", index * 0x9E3779B97F4A7C15 % 2**64) + filling[8:],
                       (end + index) * cluster_size)
         clusters = [(end + index) * cluster_size for index in range(entries)]
         os.pwrite(file, struct.pack(f">{entries}Q", *clusters), table)
@@ -143,3 +148,11 @@ def two_dense(path):
     for name in ("b0", "b1"):
         add(path, name, "64k")
     make_dense(path, 3)
+
+
+def dense_runs(path):
+    """One bitmap of 32 MiB without a hole in its table: of 512 bits, 480 in a row are
+    dirty, as a guest leaves them that writes large files."""
+    create(path, 16 * TIB)
+    add(path, "b0", "64k")
+    make_dense(path, 4, lambda size, seed: (b"\xff" * 60 + b"\0" * 4) * (size // 64))

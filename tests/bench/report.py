@@ -87,10 +87,11 @@ def print_markdown(report):
     for key, case in report["cases"].items():
         if not case["ms"]:
             continue
-        ratio = case["ratios"]["qemu-img"]
-        print(f"| {case['title']} | {milliseconds(case['ms']['instar'])} ms "
-              f"| {milliseconds(case['ms']['qemu-img'])} ms "
-              f"| {ratio['median']:.3f} ({ratio['low']:.3f} - {ratio['high']:.3f}) "
+        ratio = case["ratios"].get("qemu-img")
+        peer = f"{milliseconds(case['ms']['qemu-img'])} ms" if ratio else "-"
+        spread = (f"{ratio['median']:.3f} ({ratio['low']:.3f} - {ratio['high']:.3f})"
+                  if ratio else "-")
+        print(f"| {case['title']} | {milliseconds(case['ms']['instar'])} ms | {peer} | {spread} "
               f"| `./dev bench --case {key}` |")
     print("\n| what | measured | bar | command |")
     print("|---|---|---|---|")

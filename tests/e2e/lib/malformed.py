@@ -193,7 +193,7 @@ for kind in (0, 2, 255):
 for bits in (0, 8, 32, 63, 255):
     in_entry(f"granularity bits {bits}", 17, "B", bits, GRANULARITY)
 in_entry("padding", 31, "B", 1, "the padding is not zero", opens=True)
-EXTRA = "it has extra data, which the format allows, but qemu opens no such image"
+EXTRA = "it has extra data, or may have: the format knows that, but qemu opens no such image"
 
 
 
@@ -217,7 +217,7 @@ rewritten("compatible extra data", {"extra": b"leave it", "flags": FLAG_AUTO | 4
 rewritten("flag of compatible extra data, and none", {"flags": FLAG_AUTO | 4}, 1, EXTRA,
           bitmap="b", sound=ALL)
 rewritten("a name twice", {"name": b"a"}, 1, "another entry has the same name", bitmap="a")
-rewritten("a name of no bytes", {"name": b""}, 1, NAME_SIZE, opens=True)
+rewritten("a name of no bytes", {"name": b""}, 1, "the name is empty", opens=True)
 rewritten("a name of 1024 bytes", {"name": b"n" * 1024}, 1, NAME_SIZE)
 rewritten("a name of 65535 bytes", {"name": b"n" * 65535}, 1, NAME_SIZE)
 
