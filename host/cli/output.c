@@ -8,6 +8,7 @@
 
 static void flush(struct output *output)
 {
+        output->begun |= output->text.length > 0;
         if (!output->error)
                 output->error = text_write(&output->text, output->fd);
         text_start(&output->text);
@@ -17,6 +18,7 @@ void output_start(struct output *output, int fd)
 {
         output->fd = fd;
         output->error = 0;
+        output->begun = false;
         text_start(&output->text);
 }
 
@@ -64,6 +66,17 @@ void output_escaped(struct output *output, const void *bytes, size_t length)
                 at += part;
                 length -= part;
         }
+}
+
+char *output_room(struct output *output, size_t length)
+{
+        make_room(output, length);
+        return output->text.bytes + output->text.length;
+}
+
+void output_took(struct output *output, const char *end)
+{
+        output->text.length = (size_t)(end - output->text.bytes);
 }
 
 int output_finish(struct output *output)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/cli/digits.h"
 #include "host/cli/text.h"
 #include "host/cli/utf8.h"
 
@@ -22,27 +23,19 @@ void text_string(struct text *text, const char *string)
         text_bytes(text, string, strlen(string));
 }
 
-static void append_digits(struct text *text, uint64_t number, unsigned base)
-{
-        char digits[20]; /* of 2^64 - 1 in base 10 */
-        size_t at = sizeof digits;
-
-        do {
-                digits[--at] = "0123456789abcdef"[number % base];
-                number /= base;
-        } while (number);
-        text_bytes(text, digits + at, sizeof digits - at);
-}
-
 void text_number(struct text *text, uint64_t number)
 {
-        append_digits(text, number, 10);
+        char digits[DIGITS_ROOM];
+
+        text_bytes(text, digits, (size_t)(digits_decimal(digits, number) - digits));
 }
 
 void text_hex(struct text *text, uint64_t number)
 {
+        char digits[DIGITS_ROOM];
+
         text_string(text, "0x");
-        append_digits(text, number, 16);
+        text_bytes(text, digits, (size_t)(digits_hex(digits, number) - digits));
 }
 
 /* What is no UTF-8, controls C0 and C1, the backslash that the escapes begin with, and
