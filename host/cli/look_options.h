@@ -38,7 +38,8 @@ enum look_parse look_parse(enum look_command command, int argc, char **argv,
  */
 const struct option *look_long_options(enum look_command command);
 
-/* The text of `instar info --help`. */
+/* The texts of `instar info --help` and `instar map --help`. */
 extern const char info_help[];
+extern const char map_help[];
 
 #endif

@@ -308,6 +308,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_CHECK_FAILED] = {"the check came to no end: see above", 0},
     [MESSAGE_CHECK_DIED] = {"the check's process died: {error}",
                             "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_MAP_INCOMPLETE] = {"what was printed is incomplete", 0},
 
     [MESSAGE_NOT_A_REGULAR_FILE] = {"cannot use '{path}': it is not a regular file", 0},
     [MESSAGE_SHOW_DAMAGED] =

@@ -140,6 +140,9 @@ enum message {
         MESSAGE_CHECK_DIED,
         MESSAGE_WARNING_INDEX_READ,
 
+        /* instar map */
+        MESSAGE_MAP_INCOMPLETE,
+
         /* instar journal show */
         MESSAGE_NOT_A_REGULAR_FILE,
         MESSAGE_SHOW_DAMAGED,

@@ -9,6 +9,7 @@
 #include "host/cli/exit_code.h"
 #include "host/cli/info.h"
 #include "host/cli/journal_command.h"
+#include "host/cli/map.h"
 #include "host/cli/program.h"
 
 struct subcommand {
@@ -24,6 +25,7 @@ static const struct subcommand subcommands[] = {
      "create, delete, clear, enable, disable and merge persistent dirty bitmaps",
      bitmap_command},
     {"info", "describe an image, its bitmaps and what is wrong with them", info_command},
+    {"map", "show which regions of the disk a bitmap marks dirty", map_command},
     {"check", "recover interrupted edits, check an image and its bitmaps", check_command},
     {"journal", "show an undo journal", journal_command},
     {"help", "print this help, or that of a subcommand", help_command},

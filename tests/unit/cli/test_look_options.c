@@ -111,18 +111,24 @@ static void each_command_has_no_use_for_the_option_of_the_other(void **state)
                         "--count");
 }
 
-static void the_help_of_info_lists_every_option(void **state)
+static void expect_every_option(enum look_command command, const char *help)
 {
-        const struct option *option = look_long_options(LOOK_INFO);
+        const struct option *option = look_long_options(command);
 
-        (void)state;
         for (; option->name; option++) {
                 char words[64];
 
                 snprintf(words, sizeof words, " --%s ", option->name);
-                if (!strstr(info_help, words))
+                if (!strstr(help, words))
                         fail_msg("--help lacks%s", words);
         }
+}
+
+static void help_lists_every_option(void **state)
+{
+        (void)state;
+        expect_every_option(LOOK_INFO, info_help);
+        expect_every_option(LOOK_MAP, map_help);
 }
 
 int main(void)
@@ -133,7 +139,7 @@ int main(void)
             cmocka_unit_test(a_unique_abbreviation_is_the_option),
             cmocka_unit_test(what_makes_no_sense_is_rejected),
             cmocka_unit_test(each_command_has_no_use_for_the_option_of_the_other),
-            cmocka_unit_test(the_help_of_info_lists_every_option),
+            cmocka_unit_test(help_lists_every_option),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -346,6 +346,26 @@ static void info_refuses_before_a_guest_runs(void **state)
             strstr(err, "\nTry 'instar info --help' for more information.\n"));
 }
 
+static void map_refuses_before_a_guest_runs(void **state)
+{
+        static char name[1025];
+
+        (void)state;
+        memset(name, 'n', 1024);
+        assert_int_equal(RUN("map", "--bitmap", "", "-f", "raw", "missing"), 1);
+        expect_first_line("instar map: invalid bitmap name length");
+        assert_int_equal(RUN("map", "--bitmap", name, "missing"), 1);
+        expect_first_line("instar map: invalid bitmap name length");
+        assert_int_equal(RUN("map", "--bitmap", name + 1, "missing"), 1);
+        expect_first_line("instar map: cannot open 'missing': No such file or directory");
+        assert_int_equal(RUN("map", "--bitmap", "b0", "-f", "raw", "missing"), 1);
+        expect_first_line("instar map: unsupported format 'raw': only qcow2 is "
+                          "supported");
+        assert_int_equal(RUN("map", "x.qcow2"), 2);
+        expect_first_line("instar map: missing option --bitmap NAME");
+        assert_non_null(strstr(err, "\nTry 'instar map --help' for more information.\n"));
+}
+
 static void help_and_version_exist_for_the_program_and_the_subcommand(void **state)
 {
         static char bitmap_help_text[sizeof out];
@@ -354,6 +374,7 @@ static void help_and_version_exist_for_the_program_and_the_subcommand(void **sta
         assert_int_equal(RUN("--help"), 0);
         assert_non_null(strstr(out, "\n  bitmap "));
         assert_non_null(strstr(out, "\n  info "));
+        assert_non_null(strstr(out, "\n  map "));
         assert_non_null(strstr(out, "Exit codes:"));
         assert_string_equal(err, "");
         assert_int_equal(RUN("help"), 0);
@@ -369,6 +390,8 @@ static void help_and_version_exist_for_the_program_and_the_subcommand(void **sta
         assert_string_equal(out, bitmap_help_text);
         assert_int_equal(RUN("help", "info"), 0);
         assert_ptr_equal(strstr(out, "Usage: instar info"), out);
+        assert_int_equal(RUN("help", "map"), 0);
+        assert_ptr_equal(strstr(out, "Usage: instar map"), out);
         assert_int_equal(RUN("help", "bogus"), 2);
         assert_int_equal(edit.runs, 0);
 }
@@ -387,6 +410,7 @@ int main(void)
             cmocka_unit_test(a_full_stdout_after_the_edit_says_that_the_edit_was_done),
             cmocka_unit_test(what_the_parser_rejects_exits_2_and_names_help),
             cmocka_unit_test(info_refuses_before_a_guest_runs),
+            cmocka_unit_test(map_refuses_before_a_guest_runs),
             cmocka_unit_test(help_and_version_exist_for_the_program_and_the_subcommand),
         };
 
