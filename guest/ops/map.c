@@ -17,7 +17,7 @@
 #include "guest/rt/report.h"
 #include "guest/rt/transaction.h"
 
-#define REPORT_BUFFER (1u << 20)
+#define REPORT_BUFFER (4 * ABI_MAX_REPORT)
 #define PER_REPORT    (ABI_MAX_REPORT / sizeof(struct abi_range))
 
 struct map {

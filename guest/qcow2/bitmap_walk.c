@@ -9,8 +9,10 @@
 #include "guest/rt/failure.h"
 #include "guest/rt/reader.h"
 
-#define TABLE_WINDOW 4096u      /* entries */
-#define BATCH_BYTES  (1u << 20) /* of data, or one cluster if that is larger */
+/* Small, so that a large bitmap takes no more memory than a small one; and large
+ * enough that exits do not count. */
+#define TABLE_WINDOW 4096u          /* entries */
+#define BATCH_BYTES  (256ull << 10) /* of data */
 
 enum abi_code bitmap_walk_begin(struct bitmap_walk *walk, const struct image *image,
                                 const struct directory_entry *entry)
@@ -21,16 +23,16 @@ enum abi_code bitmap_walk_begin(struct bitmap_walk *walk, const struct image *im
         walk->table_offset = entry->table_offset;
         walk->entries = entry->table_entries;
         walk->bits = bitmap_bits(h, entry->granularity_bits);
-        walk->cluster_bits = h->cluster_size * 8;
-        walk->batch = h->cluster_size < BATCH_BYTES ? BATCH_BYTES / h->cluster_size : 1;
-        if (walk->batch > walk->entries)
-                walk->batch = walk->entries;
+        walk->part_bytes = h->cluster_size < BATCH_BYTES ? h->cluster_size : BATCH_BYTES;
+        walk->parts = h->cluster_size / walk->part_bytes;
+        walk->batch = BATCH_BYTES / walk->part_bytes;
+        if (walk->batch > walk->entries * walk->parts)
+                walk->batch = walk->entries * walk->parts;
         if (!range_inside(walk->table_offset, walk->entries * 8, image->file_size))
                 return fail(ABI_BAD_TABLE, walk->table_offset, 0, 0, 0);
         uint64_t window = walk->entries < TABLE_WINDOW ? walk->entries : TABLE_WINDOW;
         walk->table = arena_alloc(window * sizeof *walk->table);
-        arena_populate(walk->batch * h->cluster_size);
-        walk->data = arena_alloc(walk->batch * h->cluster_size);
+        walk->data = arena_alloc(walk->batch * walk->part_bytes);
         walk->kinds = arena_alloc(walk->batch);
         return walk->table && walk->data && walk->kinds ? ABI_OK : ABI_TOO_LARGE;
 }
@@ -76,45 +78,48 @@ enum abi_code bitmap_walk_check(struct bitmap_walk *walk,
         return code;
 }
 
-/* Bits that entry `index` stands for. */
+/* Bits that part `index` stands for. */
 static uint64_t bits_of(const struct bitmap_walk *walk, uint64_t index)
 {
-        uint64_t first = index * walk->cluster_bits;
+        uint64_t most = walk->part_bytes * 8;
+        uint64_t first = index * most;
         uint64_t left = walk->bits > first ? walk->bits - first : 0;
-        return left < walk->cluster_bits ? left : walk->cluster_bits;
+        return left < most ? left : most;
 }
 
-/* Read the data of the entries from walk->next on. */
+/* Read the data of the parts from walk->next on. */
 static void read_batch(struct bitmap_walk *walk)
 {
-        uint64_t size = walk->image->header.cluster_size;
-        uint64_t left = walk->entries - walk->next;
+        uint64_t left = walk->entries * walk->parts - walk->next;
         walk->batch_first = walk->next;
         walk->batch_count = left < walk->batch ? left : walk->batch;
         for (uint64_t i = 0; i < walk->batch_count; i++) {
-                uint64_t entry = entry_at(walk, walk->batch_first + i);
+                uint64_t part = walk->batch_first + i;
+                uint64_t entry = entry_at(walk, part / walk->parts);
+                uint64_t offset =
+                    (entry & QCOW2_OFFSET_MASK) + part % walk->parts * walk->part_bytes;
                 walk->kinds[i] = (uint8_t)kind_of(walk, entry);
                 if (walk->kinds[i] == TABLE_ENTRY_DATA)
-                        read_queue(entry & QCOW2_OFFSET_MASK, walk->data + i * size,
-                                   size);
+                        read_queue(offset, walk->data + i * walk->part_bytes,
+                                   walk->part_bytes);
         }
         read_flush();
 }
 
 struct bitmap_piece bitmap_walk_next(struct bitmap_walk *walk)
 {
-        uint64_t size = walk->image->header.cluster_size;
         uint64_t index = walk->next;
-        if (index >= walk->entries || !bits_of(walk, index))
+        if (index >= walk->entries * walk->parts || !bits_of(walk, index))
                 return (struct bitmap_piece){.bits = 0};
         if (index - walk->batch_first >= walk->batch_count)
                 read_batch(walk);
         uint64_t place = index - walk->batch_first;
         walk->next++;
         return (struct bitmap_piece){
-            .first = index * walk->cluster_bits,
+            .first = index * walk->part_bytes * 8,
             .bits = bits_of(walk, index),
             .kind = (enum table_entry_kind)walk->kinds[place],
-            .words = (const uint64_t *)(const void *)(walk->data + place * size),
+            .words =
+                (const uint64_t *)(const void *)(walk->data + place * walk->part_bytes),
         };
 }

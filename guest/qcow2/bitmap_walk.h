@@ -13,22 +13,25 @@ struct bitmap_walk {
         const struct image *image;
         uint64_t table_offset;
         uint64_t entries;
-        uint64_t bits;         /* of the whole bitmap */
-        uint64_t cluster_bits; /* that one data cluster holds */
+        uint64_t bits; /* of the whole bitmap */
+
+        /* Data is taken in parts: whole clusters, or pieces of large ones. */
+        uint64_t part_bytes;
+        uint64_t parts; /* of one cluster */
 
         uint64_t *table; /* window: entries [table_first, +table_count) */
         uint64_t table_first;
         uint64_t table_count;
 
-        uint8_t *data;  /* of the batch: entries [batch_first, +batch_count) */
-        uint8_t *kinds; /* of its entries: enum table_entry_kind */
+        uint8_t *data;  /* of the batch: parts [batch_first, +batch_count) */
+        uint8_t *kinds; /* of its parts: enum table_entry_kind */
         uint64_t batch;
         uint64_t batch_first;
         uint64_t batch_count;
-        uint64_t next; /* entry */
+        uint64_t next; /* part */
 };
 
-/* What one table entry stands for. */
+/* What one table entry stands for, or a part of it. */
 struct bitmap_piece {
         uint64_t first; /* bit */
         uint64_t bits;  /* as far as the disk goes; 0: the end */
