@@ -12,9 +12,6 @@
 #define REFTABLE_OFFSET   0xfffffffffffffe00ull
 #define REFTABLE_RESERVED 0x1ffull
 
-/* Kept free for tables and buffers of the walks. */
-#define OTHER_MEMORY (6ull << 20)
-
 /* ---- beginning ------------------------------------------------------------------- */
 
 static uint64_t bytes_of_counter(const struct check *c)
@@ -28,7 +25,10 @@ static uint64_t blocks_that_fit(const struct check *c)
         uint64_t cluster_size = c->image.header.cluster_size;
         uint64_t each = cluster_size + (bytes_of_counter(c) << c->block_bits) + 1;
         uint64_t left = arena_left();
-        return left > OTHER_MEMORY ? (left - OTHER_MEMORY) / each : 0;
+        uint64_t walks =
+            CHECK_WALK_MEMORY +
+            (cluster_size > CHECK_BATCH_BYTES ? cluster_size : CHECK_BATCH_BYTES);
+        return left > walks ? (left - walks) / each : 0;
 }
 
 static enum abi_code read_table(struct check *c)

@@ -13,6 +13,12 @@
 #include "guest/abi_check.h"
 #include "guest/qcow2/image.h"
 
+/* Of the walks: L1 entries and bytes of L2 tables (or one table, if that is larger) that
+ * are read at a time; and what they take, with a snapshot table's window. */
+#define CHECK_L1_WINDOW   8192u
+#define CHECK_BATCH_BYTES (512ull << 10)
+#define CHECK_WALK_MEMORY (CHECK_L1_WINDOW * 8ull + (128ull << 10))
+
 struct check {
         const struct abi_call *call;
         struct image image;

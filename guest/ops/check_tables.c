@@ -19,9 +19,6 @@
 
 #define SUBCLUSTERS_ALLOCATED 0xffffffffull /* the low half of an entry's bitmap */
 
-#define L1_WINDOW   8192u      /* entries */
-#define BATCH_BYTES (1u << 20) /* of L2 tables, or one if that is larger */
-
 /* Between two reports of progress: L2 tables. */
 #define PROGRESS_STEP 64u
 
@@ -231,10 +228,11 @@ static void check_l1_entry(struct walk *w, uint64_t index, uint64_t entry)
 static bool allocate(struct walk *w, uint64_t entries)
 {
         uint64_t size = w->check->image.header.cluster_size;
-        w->batch = size < BATCH_BYTES ? BATCH_BYTES / size : 1;
+        w->batch = size < CHECK_BATCH_BYTES ? CHECK_BATCH_BYTES / size : 1;
         if (w->batch > entries)
                 w->batch = entries;
-        w->l1 = arena_alloc((entries < L1_WINDOW ? entries : L1_WINDOW) * sizeof *w->l1);
+        w->l1 = arena_alloc((entries < CHECK_L1_WINDOW ? entries : CHECK_L1_WINDOW) *
+                            sizeof *w->l1);
         arena_populate(w->batch * size);
         w->tables = arena_alloc(w->batch * size);
         return w->l1 && w->tables;
@@ -249,9 +247,9 @@ enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool 
         if (!allocate(&w, entries))
                 return ABI_TOO_LARGE;
         check_refer(c, offset, entries * 8);
-        for (uint64_t first = 0; first < entries; first += L1_WINDOW) {
+        for (uint64_t first = 0; first < entries; first += CHECK_L1_WINDOW) {
                 uint64_t count =
-                    entries - first < L1_WINDOW ? entries - first : L1_WINDOW;
+                    entries - first < CHECK_L1_WINDOW ? entries - first : CHECK_L1_WINDOW;
                 check_batch(&w); /* its reads are in flight: one window after the other */
                 read_queue(offset + first * 8, w.l1, count * 8);
                 read_flush();

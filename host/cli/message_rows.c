@@ -111,7 +111,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "guest write failed; retry, or run `instar check` if the image may be corrupt",
          0},
     [MESSAGE_NOT_FOUND] = {"bitmap not found",
-                           "qemu-img info IMAGE lists the bitmaps of an image"},
+                           "instar info IMAGE lists the bitmaps of an image"},
     [MESSAGE_EXISTS] = {"bitmap already exists", 0},
     [MESSAGE_IN_USE] = {"bitmap is in use / inconsistent (only --remove is allowed)",
                         "it missed writes, as after a crash of a virtual machine, and "

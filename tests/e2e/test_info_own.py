@@ -202,7 +202,7 @@ class Pending(OwnCase):
     def journals(self):
         """What a dry run of check finds."""
         found = self.run_program(harness.INSTAR, "check", "-n", "--output=json", self.image)
-        return json.loads(found.out)["journals"]
+        return json.loads(found.out)["instar-journals"]
 
     def test_it_is_shown_as_check_shows_it(self):
         self.assertNotIn("instar-pending", self.info(self.image))
