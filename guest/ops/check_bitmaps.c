@@ -20,11 +20,14 @@
 typedef bool entry_visitor(struct check *check, const struct directory_entry *bitmap,
                            uint64_t index, uint64_t entry);
 
-/* What lies behind the end of the file is read as zeros, as QEMU does. */
+/* What lies behind the end of the file is read as zeros, as QEMU does; where no file can
+ * end, nothing can be read. */
 static bool visit_table(struct check *c, const struct directory_entry *bitmap,
                         entry_visitor *visit)
 {
         static uint64_t window[TABLE_WINDOW];
+        if (!range_inside(bitmap->table_offset, bitmap->table_entries * 8ull, INT64_MAX))
+                return false;
         for (uint64_t i = 0; i < bitmap->table_entries; i++) {
                 uint64_t place = i % TABLE_WINDOW;
                 uint64_t left = bitmap->table_entries - i;
@@ -143,7 +146,7 @@ static bool look_at_entry(void *context, const struct directory_entry *e,
                                     e);
         else
                 look_at_table(c, e);
-        return true;
+        return fault != ABI_DIRECTORY_COUNT; /* what follows was not announced */
 }
 
 /* QEMU minds neither padding nor a name without bytes, but it minds flag 2. */
@@ -191,7 +194,11 @@ bool check_bitmaps_look(struct check *c, enum abi_code *code)
         if (*code || !directory->bytes)
                 return !*code;
         read_flush();
-        *code = directory_visit(h, directory, mind_entry, &opens);
+        c->overlap_told = arena_alloc(directory->size / 8 + 1);
+        if (!c->overlap_told)
+                *code = ABI_TOO_LARGE;
+        if (!*code)
+                *code = directory_visit(h, directory, mind_entry, &opens);
         if (!*code)
                 *code = directory_visit(h, directory, look_at_entry, c);
         return !*code && opens && visit_bitmaps(c, mind_table);
@@ -251,14 +258,20 @@ static bool find_shared_data(struct check *c, const struct directory_entry *e,
         return false;
 }
 
+/* Several passes may see it, and each names the bitmap's place in the directory. */
 static bool find_shared(struct check *c, const struct directory_entry *e)
 {
+        uint64_t faults = c->sums.bitmap_faults;
+        uint8_t *told = &c->overlap_told[e->position / 8];
         uint64_t cluster;
+        if (*told)
+                return true;
         if (is_shared(c, e->table_offset, e->table_entries * 8ull, &cluster))
                 damage(c, e, ABI_BITMAP_OVERLAP, cluster << c->image.header.cluster_bits,
                        0);
         else
                 visit_table(c, e, find_shared_data);
+        *told = c->sums.bitmap_faults != faults;
         return true;
 }
 

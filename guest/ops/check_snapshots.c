@@ -5,6 +5,7 @@
 #include "guest/ops/check_state.h"
 #include "guest/qcow2/snapshots.h"
 #include "guest/rt/arena.h"
+#include "guest/rt/failure.h"
 #include "guest/rt/reader.h"
 #include "guest/rt/report.h"
 
@@ -35,6 +36,7 @@ static bool visit_all(struct check *c, visitor *visit, uint64_t *end, enum abi_c
                 return false;
         read_flush();
         while ((step = snapshot_walk_next(&walk, &snapshot)) == SNAPSHOT_ENTRY) {
+                *end = snapshot.position;
                 if (snapshot.extra_length > MAX_EXTRA)
                         return false;
                 visit(c, &walk, &snapshot, index++);
@@ -57,7 +59,11 @@ bool check_snapshots_look(struct check *c)
 {
         enum abi_code code;
         uint64_t end;
-        return visit_all(c, look, &end, &code);
+        if (visit_all(c, look, &end, &code))
+                return true;
+        check_report_damage(c, fail(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOTS, end, 0, 0),
+                            NULL);
+        return false;
 }
 
 /* ---- what they refer to ---------------------------------------------------------- */

@@ -49,6 +49,8 @@ struct check {
         uint8_t *stray_block;
         uint64_t stray_index; /* in the refcount table; UINT64_MAX: none is there */
 
+        uint8_t *overlap_told; /* of the bitmap whose entry is at 8 times the index */
+
         struct abi_finding *findings; /* that wait to be reported */
         uint32_t finding_count;
 
@@ -107,7 +109,8 @@ enum abi_code check_l1(struct check *check, uint64_t offset, uint64_t entries,
 
 /* ---- check_snapshots.c ---- */
 
-/* Count the L2 tables to come.  False where QEMU's check gives up. */
+/* Count the L2 tables to come.  False where QEMU's check gives up: then it is reported
+ * why. */
 bool check_snapshots_look(struct check *check);
 enum abi_code check_snapshots(struct check *check);
 

@@ -202,6 +202,15 @@ static void check_l1_copied(struct check *c, uint64_t index, uint64_t entry)
                 check_find(c, ABI_FINDING_COPIED_L2, index, entry, refcount);
 }
 
+/* QEMU leaves out the flags of a table that is at offset 0, or whose own refcount cannot
+ * be read. */
+static bool has_flags(struct check *c, uint64_t offset)
+{
+        uint64_t refcount;
+        return offset &&
+               check_refcount(c, offset >> c->image.header.cluster_bits, &refcount);
+}
+
 /* An entry that is not zero has a table, at offset 0 if need be: as QEMU sees it. */
 static void check_l1_entry(struct walk *w, uint64_t index, uint64_t entry)
 {
@@ -215,14 +224,13 @@ static void check_l1_entry(struct walk *w, uint64_t index, uint64_t entry)
                 check_find_once(c, ABI_FINDING_L2_UNALIGNED, offset, 0);
         if (w->active)
                 check_l1_copied(c, index, entry);
-        if (!offset)
+        bool copied = w->active && has_flags(c, offset);
+        if (copied != w->copied)
                 check_batch(w);
+        w->copied = copied;
         read_queue(offset, w->tables + w->count * size, size);
-        if (++w->count < w->batch && offset)
-                return;
-        w->copied = w->active && offset; /* QEMU has no such table here */
-        check_batch(w);
-        w->copied = w->active;
+        if (++w->count == w->batch)
+                check_batch(w);
 }
 
 static bool allocate(struct walk *w, uint64_t entries)

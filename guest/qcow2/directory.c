@@ -159,7 +159,7 @@ enum abi_code directory_visit(const struct header *h, const struct directory *di
         if (!name_set_make(&names, directory->size / QCOW2_ENTRY_FIXED))
                 return ABI_TOO_LARGE;
         bool wanted = true;
-        while (wanted && position != directory->size) {
+        while (wanted && position != directory->size && index < QCOW2_MAX_BITMAPS) {
                 struct directory_entry e;
                 if (index == directory->count &&
                     !visit(context, NULL, position, index, ABI_DIRECTORY_COUNT))

@@ -54,8 +54,8 @@ typedef bool directory_visitor(void *context, const struct directory_entry *entr
                                uint64_t position, uint32_t index,
                                enum abi_directory_fault fault);
 
-/* Walk all entries, those too that the header does not announce.  ABI_OK or
- * ABI_TOO_LARGE. */
+/* Walk all entries, those too that the header does not announce, but no more than an
+ * image can have.  ABI_OK or ABI_TOO_LARGE. */
 enum abi_code directory_visit(const struct header *header,
                               const struct directory *directory, directory_visitor *visit,
                               void *context);

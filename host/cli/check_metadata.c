@@ -31,7 +31,8 @@ struct listener {
         const struct check_options *options;
         struct metadata *metadata;
         struct output err;
-        bool described; /* the image report has come */
+        bool described;    /* the image report has come */
+        bool print_failed; /* stdout takes nothing */
         struct abi_report_image image;
 };
 
@@ -150,7 +151,10 @@ static int take_progress(struct listener *l, const uint8_t *bytes, size_t length
                          (double)report.done * 100 / (double)report.total,
                          progress_asked ? '\n' : '\r');
         progress_asked = 0;
-        return write(STDOUT_FILENO, line, (size_t)shown) == shown ? 0 : -errno;
+        if (write(STDOUT_FILENO, line, (size_t)shown) == shown)
+                return 0;
+        l->print_failed = true;
+        return errno ? -errno : -EIO;
 }
 
 static int take_sums(struct listener *l, const uint8_t *bytes, size_t length)
@@ -212,13 +216,24 @@ static int exit_code_of(const struct abi_report_check *sums)
         return sums->leaks ? EXIT_LEAKS : EXIT_DONE;
 }
 
-static void conclude(struct metadata *m, int error, const struct inspect_report *report)
+/* The run did not get as far as an outcome. */
+static enum message message_of_error(int error, bool printing)
+{
+        if (error == -EBADMSG)
+                return MESSAGE_PROTOCOL;
+        return printing ? MESSAGE_PRINT_FAILED : MESSAGE_CHECK_DIED;
+}
+
+static void conclude(struct metadata *m, int error, const struct inspect_report *report,
+                     bool print_failed)
 {
         struct message_values values = {0};
 
         m->result = report->result;
-        if (error) {
-                fail(m, error == -EBADMSG ? MESSAGE_PROTOCOL : MESSAGE_CHECK_DIED, error);
+        if (error == -EINTR) {
+                m->exit_code = EXIT_REFUSED; /* the end of the run tells of the signal */
+        } else if (error) {
+                fail(m, message_of_error(error, print_failed), error);
         } else if (report->outcome != EDIT_GUEST_RESULT) {
                 fail(m, message_of_outcome(report->outcome, abs(report->error)),
                      report->error);
@@ -255,13 +270,14 @@ void metadata_check(const struct check_options *options, const char *path,
                                               .program = &guest_check_program,
                                               .call = &call,
                                               .memory = options->memory_limit,
-                                              .sink = &sink};
+                                              .sink = &sink,
+                                              .interruptible = true};
         listener.options = options;
         listener.metadata = m;
         output_start(&listener.err, STDERR_FILENO);
         error = inspect_in_child(&request, &report);
         output_finish(&listener.err);
-        conclude(m, error, &report);
+        conclude(m, error, &report, listener.print_failed);
         image_close(&image);
 }
 

@@ -16,7 +16,8 @@ static const char *const header_faults[] = {
         "the refcount table is unaligned, empty, too large or outside the "
         "file",
     [ABI_HEADER_L1] = "the L1 table is unaligned, too large or outside the file",
-    [ABI_HEADER_SNAPSHOTS] = "the snapshot table is unaligned or outside the file",
+    [ABI_HEADER_SNAPSHOTS] =
+        "the snapshot table is damaged, unaligned or outside the file",
     [ABI_HEADER_SIZE] = "the virtual size is out of range",
     [ABI_HEADER_REFCOUNT_ORDER] = "the refcount width is out of range",
 };

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -86,6 +87,22 @@ _Noreturn static void child(const struct child_request *request, int pipe_fd)
 
 /* ---- in the parent -------------------- */
 
+/* poll(2) comes back from a signal, read(2) is restarted; the timeout is for a signal
+ * that comes between looking and waiting. */
+#define SIGNAL_POLL_MS 200
+
+static int wait_for_bytes(const struct child_request *request, int fd)
+{
+        struct pollfd wanted = {.fd = fd, .events = POLLIN};
+        int ready = 0;
+        while (ready == 0 || (ready < 0 && errno == EINTR)) {
+                if (request->interruptible && signals_caught())
+                        return -EINTR;
+                ready = poll(&wanted, 1, SIGNAL_POLL_MS);
+        }
+        return ready < 0 ? -errno : 0;
+}
+
 static int read_all(int fd, void *bytes, size_t length)
 {
         uint8_t *at = bytes;
@@ -106,7 +123,9 @@ static int receive_frame(const struct child_request *request, int fd, uint8_t *b
                          struct inspect_report *report, bool *ended)
 {
         struct frame frame;
-        int error = read_all(fd, &frame, sizeof frame);
+        int error = wait_for_bytes(request, fd);
+        if (!error)
+                error = read_all(fd, &frame, sizeof frame);
         if (error)
                 return error;
         *ended = frame.kind == 0;
@@ -149,13 +168,17 @@ int inspect_in_child(const struct child_request *request, struct inspect_report 
         if (sigaction(SIGCHLD, &reaped, NULL) || pipe2(ends, O_CLOEXEC))
                 return -errno;
         pid_t pid = fork();
-        if (pid == 0)
+        if (pid == 0) {
+                close(ends[0]); /* so that writing fails once the parent is gone */
                 child(request, ends[1]);
+        }
         int error = pid < 0 ? -errno : 0;
         close(ends[1]);
         if (!error)
                 error = receive_all(request, ends[0], report);
-        close(ends[0]); /* a child that is still writing ends with this */
+        close(ends[0]);
+        if (error && pid > 0)
+                kill(pid, SIGKILL); /* nobody listens to it any more */
         wait_for(pid);
         return error;
 }

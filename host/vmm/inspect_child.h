@@ -14,13 +14,15 @@ struct child_request {
         struct abi_call *call;
         uint64_t memory;                /* bytes of guest memory; 0: INSPECT_MEMORY */
         const struct report_sink *sink; /* runs in the caller; NULL: no reports */
+        bool interruptible; /* a signal that signals_catch() has caught ends it */
 };
 
 /*
  * Run it and wait for its end.  The child has the caller's descriptors, image and locks
- * included, and ignores signals of the terminal: it ends when its caller does.  Before
- * the caller's own sandbox is armed.  0 and *report, or a negative errno where the
- * child could not be started or died without a word; then the outcome is nobody's.
+ * included, and ignores signals of the terminal: it ends with its caller at the latest.
+ * Before the caller's own sandbox is armed.  0 and *report, or a negative errno where the
+ * child could not be started or died without a word, the sink's, or -EINTR for a
+ * signal; then the outcome is nobody's.
  */
 int inspect_in_child(const struct child_request *request, struct inspect_report *report);
 

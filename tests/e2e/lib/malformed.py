@@ -251,7 +251,7 @@ def in_header(name, patches, fault, value, **more):
 
 L1 = "the L1 table is unaligned, too large or outside the file"
 REFTABLE = "the refcount table is unaligned, empty, too large or outside the file"
-SNAPSHOTS = "the snapshot table is unaligned or outside the file"
+SNAPSHOTS = "the snapshot table is damaged, unaligned or outside the file"
 BACKING = "the backing file's name is too long or outside the header cluster"
 in_header("L1 table unaligned", lambda p: [raw("Q", 40, p.l1 + 8)], L1, lambda p: p.l1 + 8,
           sound=ALL)
