@@ -23,6 +23,8 @@ class CutOff:
         session.put(state)
         found = self.scene.in_boot(state.world, state.boot)
         self.recording = self.scene.record_recovery(found)
+        self.verdict = session.recovery.faults_of_verdict(self.recording.codes[0],
+                                                          self.recording.output)
         self.first = self._operations_before()
         before = session.exploration.points[0].world if self.first else found
         self.exploration = Exploration(before, self.first + self.recording.operations)
@@ -35,8 +37,8 @@ class CutOff:
         return self.session.exploration.operations[:self.state.point]
 
     def faults(self):
-        if self.recording.codes != [0]:
-            return [self.recording.output]
+        if self.verdict:
+            return self.verdict
         faults = []
         for point, subset in [*self.exploration.prefixes(),
                               *self.exploration.subsets(BOUND, SAMPLES, self.dice)]:
@@ -58,10 +60,12 @@ class CutOff:
         self.session.count("recovery cut")
         self.scene.put(world, self.state.index, self.dice.choice(BOOTS), self._mtime(point))
         faults = [f"bare: {f}" for f in self.session.judge.bare(world.contents[IMAGE])]
-        code, _, said = self.session.recovery.check()
-        faults += self.session.recovery.faults_of_disk(
+        recovery = self.session.recovery
+        code, _, said = recovery.check()
+        faults += recovery.faults_of_disk(
             *self._expected(world, self.exploration.points[point].applied(subset)))
-        return faults + [said] if code or faults else []
+        faults += recovery.faults_of_verdict(code, said)
+        return faults + [said] if faults else []
 
     def _expected(self, world, mask):
         """(is the edit complete, its transaction, the old image)"""

@@ -57,7 +57,8 @@ class Foreign:
         before, content = self._look(), self.scene.disk.look()
         code, states, said = self.session.recovery.check()
         self.session.count(f"(foreign: {'+'.join(states) or 'no journal'})")
-        faults = [] if code in (0, CONFLICT) else [said]
+        faults = [] if code == CONFLICT else \
+            self.session.recovery.faults_of_verdict(code, said)
         changed = self.scene.disk.look().key() != content.key()
         if code == CONFLICT and (changed or self.scene.journals() != sorted(state.world.names)):
             faults.append("a conflict, and yet something was changed")
@@ -82,7 +83,7 @@ class Foreign:
     def _discard(self, content):
         """--discard-journal keeps the image as it is."""
         code, states, said = self.session.recovery.check("--discard-journal")
-        if code or states != ["discarded"] or self.scene.journals() \
+        if states != ["discarded"] or self.scene.journals() \
                 or self.scene.disk.look().key() != content.key():
             return [f"--discard-journal: {said}"]
-        return []
+        return self.session.recovery.faults_of_verdict(code, said)

@@ -38,6 +38,7 @@ class Judge:
         self._last = None, None  # the key of an image, and what is seen of it
         self._bare = {}
         self._complete = {}
+        self._leaks = {}
 
     def seen(self, content):
         """What is seen of the image, which has this content now."""
@@ -45,6 +46,14 @@ class Judge:
         if self._last[0] != key:
             self._last = key, see(self.scene.image, self.named)
         return self._last[1]
+
+    def leaks(self, content):
+        """The leaked clusters of the image, which has this content now."""
+        key = content.key()
+        if key not in self._leaks:
+            with Image(self.scene.image) as image:
+                self._leaks[key] = check.check(image).leaks
+        return self._leaks[key]
 
     @property
     def images(self):

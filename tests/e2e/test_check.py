@@ -36,7 +36,15 @@ class CheckCase(harness.Case):
         return json.loads(result.out)
 
     def states(self, *arguments, code=0):
-        return [j["state"] for j in self.json(*arguments, code=code)["journals"]]
+        return [j["state"] for j in self.journals(*arguments, code=code)]
+
+    def journals(self, *arguments, code=0):
+        found = self.json(*arguments, code=code)
+        self.assertNotEqual(found.get("instar-journals"), [])
+        return found.get("instar-journals", [])
+
+    def qemu(self, image, *options):
+        return self.run_program("qemu-img", "check", *options, image)
 
     def fails(self, code, words, *arguments):
         """Nothing on stdout, one line and at most a hint on stderr."""
@@ -72,9 +80,10 @@ class CheckCase(harness.Case):
 class Recovery(CheckCase):
     def test_nothing_to_do(self):
         with self.unchanged(self.image):
-            self.assertEqual(self.checks(self.image), f"{self.image}: no interrupted edit\n")
+            self.assertEqual(self.checks(self.image), self.qemu(self.image).out)
             self.assertEqual(self.checks("-q", self.image), "")
-            self.assertEqual(self.json(self.image), {"filename": self.image, "journals": []})
+            result = self.check("--output=json", self.image)
+            self.assertEqual(result.out, self.qemu(self.image, "--output=json").out)
 
     def test_a_look_makes_no_state_directory(self):
         self.checks(self.image)
@@ -114,7 +123,7 @@ class Recovery(CheckCase):
 
     def test_the_report_says_what_was_asked_and_when(self):
         self.kill()
-        found, = self.json(self.image)["journals"]
+        found, = self.journals(self.image)
         self.assertEqual((found["journal"], found["state"]), (self.journal, "undone"))
         self.assertEqual(found["asked"], f"instar bitmap --add {self.image} n")
         self.assertRegex(found["transaction"], "^[0-9a-f]{32}$")
@@ -131,7 +140,10 @@ class Recovery(CheckCase):
             with self.unchanged(self.image, self.journal):
                 for option in ("-n", "--dry-run"):
                     self.assertEqual(self.states(option, self.image), [f"pending-{state}"])
-                    self.assertIn("would be", self.checks(option, self.image))
+                    out = self.checks(option, self.image)
+                    self.assertIn("would be", out)
+                    self.assertNotIn("No errors", out)  # nothing can be said yet
+                    self.assertNotIn("check-errors", self.json(option, self.image))
             self.checks(self.image)
 
     def test_bitmap_recovers_in_silence_and_goes_on(self):
@@ -265,7 +277,7 @@ class Conflicts(CheckCase):
                 journal = interrupt.journal_of(image)
                 with self.unchanged(image, journal):
                     self.assertEqual(self.states("-n", image, code=4), ["conflict"])
-                    found, = self.json(image, code=4)["journals"]
+                    found, = self.journals(image, code=4)
                 self.assertIn("uses clusters", found["reason"])
                 self.assertEqual(self.run_program("qemu-img", "check", "-q", image).code, 0)
                 self.checks("--discard-journal", image)
@@ -322,8 +334,9 @@ class Conflicts(CheckCase):
                     with self.unchanged(self.image):
                         self.assertEqual(self.states("-n", "--discard-journal", self.image),
                                          ["pending-discard"])
-                        self.assertEqual(self.states("--discard-journal", self.image),
-                                         ["discarded"])
+                        result = self.check("--discard-journal", self.image)
+                        self.assertIn("an undo journal was given up", result.out)
+                    self.assert_checked(result, self.image)
                 else:
                     self.succeeds("--discard-journal", "--add", self.image, "m")
                 self.assert_no_journal()
@@ -337,7 +350,7 @@ class Conflicts(CheckCase):
         shutil.copyfile(self.original, self.image)
         with self.unchanged(self.image):
             self.assertEqual(self.states("-n", self.image), ["pending-set-aside"])
-            found, = self.json(self.image)["journals"]
+            found, = self.journals(self.image)
         self.assertEqual(found["state"], "set-aside")
         aside = found["renamed-to"]
         self.assertRegex(aside, re.escape(self.image) + r"\.[0-9a-f]{32}\.instar-journal$")
@@ -371,10 +384,10 @@ class SeveralFiles(CheckCase):
                             ((conflict, missing, broken), 1), ((missing, clean), 1)):
             result = self.check(*files)
             self.assertEqual(result.code, code, (files, result))
-            self.assertEqual(clean in result.out, clean in files)
+            self.assertEqual("No errors were found on the image." in result.out, clean in files)
         array = self.json(clean, conflict, missing, code=1)
         self.assertEqual([entry["filename"] for entry in array], [clean, conflict, missing])
-        self.assertIn("No such file", array[2]["error"])
+        self.assertIn("No such file", array[2]["instar-error"])
 
     def test_a_failure_does_not_keep_the_others_from_recovery(self):
         self.kill()
@@ -471,7 +484,7 @@ class All(CheckCase):
         self.fails(5, "cannot be used", "--all", str(self.directory))
         self.assertEqual(self.json("--all", str(self.directory), code=5),
                          [{"filename": None,
-                           "journals": [{"journal": nobody, "state": "unusable"}]}])
+                           "instar-journals": [{"journal": nobody, "state": "unusable"}]}])
 
     def test_a_state_directory_behind_a_link_is_one(self):
         os.link(self.image, self.path("second-name"))  # its journal goes to the state directory
@@ -516,10 +529,14 @@ class BadInput(CheckCase):
         raw = self.path("raw")
         with open(raw, "wb") as file:
             file.write(b"\0" * 65536)
-        self.fails(1, "not a qcow2 image", raw)
+        self.fails(63, "not a qcow2 image", raw)
+        self.assertEqual(self.qemu(raw).code, 63)
+        self.fails(1, "not a qcow2 image", "-f", "qcow2", raw)
+        self.assertEqual(self.qemu(raw, "-f", "qcow2").code, 1)
         self.fails(1, "it is a directory", str(self.directory))
         self.fails(1, "No such file", self.path("missing"))
-        self.fails(1, "unsupported format 'raw'", "-f", "raw", self.image)
+        self.fails(63, "unsupported format 'raw'", "-f", "raw", self.image)
+        self.assertEqual(self.qemu(self.image, "-f", "raw").code, 63)
         os.mkfifo(self.path("fifo"))
         self.fails(1, "neither a regular file", self.path("fifo"))
 
@@ -540,14 +557,20 @@ class BadInput(CheckCase):
         self.assert_old()
 
     def test_an_image_that_may_only_be_read_can_be_checked(self):
+        """By another user, who has no more than /dev/kvm."""
         os.chmod(self.image, 0o444)
         os.chmod(self.directory, 0o755)
-        state = self.path("nobody")
-        os.mkdir(state)
+        os.mkdir(self.path("dev"))
+        device = os.stat("/dev/kvm").st_rdev
         result = self.run_program(
-            "setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", harness.INSTAR, "check",
-            self.image, environment=dict(self.environment, INSTAR_STATE_DIR="none"))
-        self.assertEqual((result.code, result.err), (0, ""), result)
+            "unshare", "-m", "sh", "-c",
+            'mount -t tmpfs none dev && mknod -m 666 dev/kvm c "$1" "$2" && '
+            'mount --bind dev/kvm /dev/kvm && shift 2 && exec "$@"', "sh",
+            str(os.major(device)), str(os.minor(device)), "setpriv", "--reuid=12345", "--regid=12345",
+            "--clear-groups", harness.INSTAR, "check", self.image,
+            environment=dict(self.environment, INSTAR_STATE_DIR="none"))
+        self.assert_checked(result, self.image)
+        self.assertEqual(result.code, 0, result)
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "wb") as full:

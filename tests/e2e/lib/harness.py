@@ -221,6 +221,11 @@ class Case(unittest.TestCase):
             done = self.run_program("qemu-img", "check", "-q", *images.check_options(image))
             self.assertEqual(done.code, 3 if leaks else 0, done)
 
+    def assert_checked(self, result, image):
+        """`instar check` has looked at the image: what it says is what `qemu-img check` says."""
+        done = self.run_program("qemu-img", "check", "-q", *images.check_options(image))
+        self.assertEqual((result.code, result.err), (done.code, done.err), result)
+
     def listed(self, image):
         """(name, flags, granularity) in order as `qemu-img info` lists them."""
         return [(b["name"], tuple(b["flags"]), b["granularity"]) for b in images.listed(image)]

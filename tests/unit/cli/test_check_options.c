@@ -59,12 +59,18 @@ static void every_option_is_taken(void **state)
 {
         (void)state;
         assert_int_equal(PARSE("--quiet", "--discard-journal", "--journal-dir", "/j",
-                               "-f", "qcow2", "x"),
+                               "-f", "qcow2", "--memory-limit=4M", "-p", "x"),
                          CHECK_RUN);
         assert_true(options.quiet);
+        assert_true(options.progress);
+        assert_false(options.force_share);
+        assert_int_equal(options.memory_limit, 4 << 20);
         assert_true(options.discard_journal);
         assert_string_equal(options.journal_directory, "/j");
         assert_string_equal(options.format, "qcow2");
+        assert_int_equal(PARSE("--progress", "-U", "x"), CHECK_RUN);
+        assert_true(options.force_share);
+        assert_int_equal(options.memory_limit, 0);
         assert_int_equal(PARSE("--all"), CHECK_RUN);
         assert_true(options.all);
         assert_int_equal(options.path_count, 0);
@@ -83,6 +89,9 @@ static void what_makes_no_sense_is_rejected(void **state)
         (void)state;
         expect_rejected(PARSE("-n"), MESSAGE_NO_FILENAME);
         expect_rejected(PARSE("--all", "--discard-journal"), MESSAGE_DISCARD_ALL);
+        expect_rejected(PARSE("-U", "--discard-journal", "x"), MESSAGE_DISCARD_SHARED);
+        expect_rejected(PARSE("--memory-limit", "4095K", "x"), MESSAGE_MEMORY_LIMIT);
+        expect_rejected(PARSE("--memory-limit", "much", "x"), MESSAGE_MEMORY_LIMIT);
         expect_rejected(PARSE("--output", "xml", "x"), MESSAGE_OUTPUT_FORMAT);
         expect_rejected(PARSE("--journal-dir=", "x"), MESSAGE_JOURNAL_DIRECTORY);
         expect_rejected(PARSE("-Z", "x"), MESSAGE_OPTION_UNKNOWN);
