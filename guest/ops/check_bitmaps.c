@@ -85,8 +85,11 @@ static bool look_at_table_entry(struct check *c, const struct directory_entry *e
                     c, fail(ABI_BAD_TABLE, e->table_offset, index, entry, 0), e);
                 return false;
         }
-        if (table_entry_kind(h, entry, c->image.file_end) == TABLE_ENTRY_INVALID)
+        if (table_entry_kind(h, entry, c->image.file_end) == TABLE_ENTRY_INVALID &&
+            !c->beyond_told) {
                 damage(c, e, ABI_BITMAP_BEYOND_END, e->table_offset, index);
+                c->beyond_told = true; /* one entry is enough to tell */
+        }
         return true;
 }
 
@@ -125,7 +128,9 @@ static void look_at_table(struct check *c, const struct directory_entry *e)
         if (unusable)
                 damage(c, e, ABI_BITMAP_IN_USE, c->image.directory.offset + e->position,
                        0);
-        if (!range_inside(e->table_offset, e->table_entries * 8ull, c->image.file_end))
+        c->beyond_told =
+            !range_inside(e->table_offset, e->table_entries * 8ull, c->image.file_end);
+        if (c->beyond_told)
                 damage(c, e, ABI_BITMAP_BEYOND_END, e->table_offset, 0);
         if (visit_table(c, e, look_at_table_entry) && !unusable)
                 look_at_tail(c, e);

@@ -52,8 +52,8 @@ enum abi_code check_refcounts_begin(struct check *c)
         c->refcount_max = order == 6 ? UINT64_MAX : (1ull << (1u << order)) - 1;
         c->block_bits = h->cluster_bits + 3 - order;
         c->clusters = divide_up(c->file_length, h->cluster_size);
-        enum abi_code code = read_table(c);
-        if (code)
+        enum abi_code code = c->clusters > INT32_MAX ? ABI_TOO_LARGE : read_table(c);
+        if (code) /* QEMU refuses so many clusters, too */
                 return code;
         c->stray_index = UINT64_MAX;
         c->stray_block = arena_alloc(h->cluster_size);

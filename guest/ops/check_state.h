@@ -49,6 +49,7 @@ struct check {
         uint8_t *stray_block;
         uint64_t stray_index; /* in the refcount table; UINT64_MAX: none is there */
 
+        bool beyond_told;      /* of the bitmap that is being looked at */
         uint8_t *overlap_told; /* of the bitmap whose entry is at 8 times the index */
 
         struct abi_finding *findings; /* that wait to be reported */

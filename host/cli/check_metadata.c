@@ -145,16 +145,21 @@ static int take_progress(struct listener *l, const uint8_t *bytes, size_t length
         memcpy(&report, bytes, length == sizeof report ? length : 0);
         if (length != sizeof report || !report.done || report.done > report.total)
                 return -EBADMSG;
-        if (!progress_asked && !(l->options->progress && !l->options->json))
+        bool wanted = l->options->progress && !l->options->json && !l->options->quiet;
+
+        if (!progress_asked && !wanted)
                 return 0;
         shown = snprintf(line, sizeof line, "    (%.2f/100%%)%c",
                          (double)report.done * 100 / (double)report.total,
                          progress_asked ? '\n' : '\r');
-        progress_asked = 0;
-        if (write(STDOUT_FILENO, line, (size_t)shown) == shown)
+        if (progress_asked) { /* where qemu-img has it: stdout may be JSON */
+                output_bytes(&l->err, line, (size_t)shown);
+                output_finish(&l->err); /* and goes on */
+                progress_asked = 0;
                 return 0;
-        l->print_failed = true;
-        return errno ? -errno : -EIO;
+        }
+        l->print_failed = write(STDOUT_FILENO, line, (size_t)shown) < 0;
+        return l->print_failed ? -errno : 0;
 }
 
 static int take_sums(struct listener *l, const uint8_t *bytes, size_t length)
@@ -238,7 +243,11 @@ static void conclude(struct metadata *m, int error, const struct inspect_report 
                 fail(m, message_of_outcome(report->outcome, abs(report->error)),
                      report->error);
         } else if (report->result.code) {
-                fail(m, message_of_result(&report->result, &values), 0);
+                fail(m,
+                     report->result.code == ABI_TOO_LARGE
+                         ? MESSAGE_CHECK_TOO_LARGE
+                         : message_of_result(&report->result, &values),
+                     0);
         } else if (!m->checked) {
                 fail(m, MESSAGE_PROTOCOL, 0);
         } else {

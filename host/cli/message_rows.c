@@ -306,6 +306,10 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "and the journal as they are"},
 
     [MESSAGE_CHECK_FAILED] = {"the check came to no end: see above", 0},
+    [MESSAGE_CHECK_TOO_LARGE] =
+        {"the image is too large to be checked with so little memory",
+         "--memory-limit SIZE gives the guest more, up to 16G; more than 2147483647 "
+         "clusters cannot be checked at all, by qemu-img either"},
     [MESSAGE_CHECK_DIED] = {"the check's process died: {error}",
                             "INSTAR_DEBUG=1 tells more"},
     [MESSAGE_MAP_INCOMPLETE] = {"what was printed is incomplete", 0},

@@ -138,6 +138,7 @@ enum message {
         MESSAGE_CHECK_SIGNAL,
         MESSAGE_CHECK_FAILED,
         MESSAGE_CHECK_DIED,
+        MESSAGE_CHECK_TOO_LARGE,
         MESSAGE_WARNING_INDEX_READ,
 
         /* instar map */

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,7 +81,8 @@ static void run(const struct child_request *request, int pipe_fd,
 _Noreturn static void child(const struct child_request *request, int pipe_fd)
 {
         static struct inspect_report report;
-        signals_ignore(); /* what the parent has begun it finishes */
+        signals_ignore();                 /* what the parent has begun it finishes */
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* and it holds no lock for nobody */
         run(request, pipe_fd, &report);
         _exit(send_frame(pipe_fd, 0, &report, sizeof report) ? 1 : 0);
 }
