@@ -143,6 +143,8 @@ static bool look_at_entry(void *context, const struct directory_entry *e,
         struct check *c = context;
         if (e && !fault && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
                 fault = ABI_DIRECTORY_EXTRA;
+        if (fault == ABI_DIRECTORY_NAME_SIZE && !e->name_length)
+                fault = ABI_DIRECTORY_NO_NAME;
         if (fault)
                 check_report_damage(c,
                                     fail(ABI_BAD_DIRECTORY,
