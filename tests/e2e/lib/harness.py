@@ -33,6 +33,8 @@ GUEST_DRIVER = os.path.abspath(
 OLD_TIME = 1_500_000_000 * 10**9
 CLUSTER_SIZES = (512, 4096, 65536, 2 << 20)
 JOURNAL_SUFFIX = ".instar-journal"
+# Where many or large files are made quickly; None: where temporary files are.
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclass(frozen=True)
