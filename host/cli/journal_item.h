@@ -11,7 +11,7 @@
  * message_of_recovery() has the words then. */
 const char *journal_item_line(enum recovery_state state);
 
-/* One object of "journals"; NULL without memory. */
+/* One object of "instar-journals"; NULL without memory. */
 json_t *journal_item_json(const struct recovery_item *item);
 
 #endif
