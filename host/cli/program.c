@@ -65,6 +65,7 @@ static void append_usage(struct text *text)
                   "  3      check: leaked clusters\n"
                   "  4      the image is in conflict with an interrupted edit's journal\n"
                   "  5      an undo journal cannot be trusted or read\n"
+                  "  63     check: not a qcow2 image\n"
                   "  128+n  interrupted by signal n\n"
                   "\n"
                   "'instar SUBCOMMAND --help' tells more.\n");
