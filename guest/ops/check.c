@@ -39,6 +39,8 @@ void check_find(struct check *c, enum abi_finding_kind kind, uint64_t first,
                 c->sums.leaks++;
         else
                 c->sums.check_errors++;
+        if (c->silent)
+                return;
         if (c->finding_count == PER_REPORT)
                 check_send_findings(c);
         c->findings[c->finding_count++] =
@@ -57,8 +59,10 @@ void check_report_damage(struct check *c, enum abi_code code,
                          const struct directory_entry *e)
 {
         uint32_t length = e && e->name_length <= QCOW2_MAX_NAME ? e->name_length : 0;
-        check_send_findings(c);
         c->sums.bitmap_faults += e != NULL;
+        if (c->silent)
+                return;
+        check_send_findings(c);
         struct abi_report_damage *report =
             report_add(ABI_REPORT_DAMAGE, sizeof *report + length);
         *report = (struct abi_report_damage){.code = code, .name_length = length};
@@ -74,7 +78,7 @@ static enum abi_code read_header(struct check *c)
 {
         struct image *image = &c->image;
         struct header *h = &image->header;
-        image->file_size = c->call->file_size;
+        image->file_size = c->file_size;
         image->block_device = c->call->flags & ABI_CALL_BLOCK_DEVICE;
         /* Rounded up to sectors, clusters and refcount blocks. */
         if (image->file_size > INT64_MAX / 2)
@@ -147,24 +151,32 @@ static enum abi_code all_passes(struct check *c)
         return code;
 }
 
-static enum abi_code run(struct check *c)
+enum abi_code check_whole(struct check *c)
 {
-        enum abi_code code;
-        c->findings = arena_alloc(PER_REPORT * sizeof *c->findings);
-        if (!c->findings || !report_start(REPORT_BUFFER))
-                return ABI_TOO_LARGE;
-        if ((code = read_header(c)))
+        enum abi_code code = read_header(c);
+        if (code)
                 return code;
-        report_image(c);
+        if (!c->silent)
+                report_image(c);
+        c->role = CHECK_ROLE_OTHER;
         c->sums.total_clusters =
             divide_up(c->image.header.size, c->image.header.cluster_size);
         bool opens = check_bitmaps_look(c, &code);
         if (code)
                 return code;
-        if (!opens || !check_snapshots_look(c))
-                c->sums.incomplete = 1;
-        else
+        bool whole = opens && check_snapshots_look(c);
+        if (whole || c->walks_on)
                 code = all_passes(c);
+        c->sums.incomplete |= !whole;
+        return code;
+}
+
+static enum abi_code run(struct check *c)
+{
+        c->findings = arena_alloc(PER_REPORT * sizeof *c->findings);
+        if (!c->findings || !report_start(REPORT_BUFFER))
+                return ABI_TOO_LARGE;
+        enum abi_code code = check_whole(c);
         if (code)
                 return code;
         check_send_findings(c);
@@ -184,6 +196,7 @@ void check_main(void)
                 result.code = ABI_TOO_LARGE;
         } else {
                 c->call = rt_call();
+                c->file_size = c->call->file_size;
                 result.code = run(c);
         }
         if (result.code)

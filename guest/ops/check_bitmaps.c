@@ -221,13 +221,14 @@ static bool refer_to_data(struct check *c, const struct directory_entry *e,
         if (is_malformed(c, entry))
                 return false;
         if (entry & QCOW2_OFFSET_MASK)
-                check_refer(c, entry & QCOW2_OFFSET_MASK, c->image.header.cluster_size);
+                check_refer_as(c, CHECK_ROLE_BITMAP, entry & QCOW2_OFFSET_MASK,
+                               c->image.header.cluster_size);
         return true;
 }
 
 static bool refer(struct check *c, const struct directory_entry *e)
 {
-        check_refer(c, e->table_offset, e->table_entries * 8ull);
+        check_refer_as(c, CHECK_ROLE_BITMAP, e->table_offset, e->table_entries * 8ull);
         return visit_table(c, e, refer_to_data);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "guest/ops/check_state.h"
+#include "guest/qcow2/refcount_bits.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
@@ -50,6 +51,8 @@ enum abi_code check_refcounts_begin(struct check *c)
         uint32_t order = h->refcount_order;
         c->wide = order > 4;
         c->refcount_max = order == 6 ? UINT64_MAX : (1ull << (1u << order)) - 1;
+        if (c->count_on)
+                c->refcount_max = UINT64_MAX;
         c->block_bits = h->cluster_bits + 3 - order;
         c->clusters = divide_up(c->file_length, h->cluster_size);
         enum abi_code code = c->clusters > INT32_MAX ? ABI_TOO_LARGE : read_table(c);
@@ -106,26 +109,6 @@ void check_refcounts_load(struct check *c)
         read_flush();
 }
 
-static uint64_t decode(const struct check *c, const uint8_t *block, uint64_t index)
-{
-        switch (c->image.header.refcount_order) {
-        case 0:
-                return block[index / 8] >> index % 8 & 1;
-        case 1:
-                return block[index / 4] >> index % 4 * 2 & 3;
-        case 2:
-                return block[index / 2] >> index % 2 * 4 & 15;
-        case 3:
-                return block[index];
-        case 4:
-                return load_be16(block + index * 2);
-        case 5:
-                return load_be32(block + index * 4);
-        default:
-                return load_be64(block + index * 8);
-        }
-}
-
 static bool stray_refcount(struct check *c, uint64_t cluster, uint64_t *refcount)
 {
         uint64_t index = cluster >> c->block_bits;
@@ -139,7 +122,8 @@ static bool stray_refcount(struct check *c, uint64_t cluster, uint64_t *refcount
                 read_flush();
                 c->stray_index = index;
         }
-        *refcount = decode(c, c->stray_block, cluster & ((1ull << c->block_bits) - 1));
+        *refcount = refcount_load(c->image.header.refcount_order, c->stray_block,
+                                  cluster & ((1ull << c->block_bits) - 1));
         return true;
 }
 
@@ -151,7 +135,7 @@ bool check_refcount(struct check *c, uint64_t cluster, uint64_t *refcount)
         if (c->unreadable[place >> c->block_bits])
                 return false;
         /* The blocks lie behind each other: one index for all of them. */
-        *refcount = decode(c, c->blocks, place);
+        *refcount = refcount_load(c->image.header.refcount_order, c->blocks, place);
         return true;
 }
 
@@ -173,8 +157,11 @@ static void refer_to_cluster(struct check *c, uint64_t cluster)
                 c->clusters = cluster + 1;
         if (cluster < c->first || cluster >= c->end)
                 return;
+        if (c->roles && cluster < c->role_clusters)
+                c->roles[cluster] |= c->role;
         uint64_t references = check_references(c, cluster);
-        if (references == c->refcount_max || references == UINT32_MAX)
+        if (references == c->refcount_max ||
+            references == (c->wide ? UINT32_MAX : UINT16_MAX))
                 check_find(c, ABI_FINDING_OVERFLOW,
                            cluster << c->image.header.cluster_bits, 0, 0);
         else if (c->wide)

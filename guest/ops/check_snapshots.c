@@ -80,8 +80,10 @@ static void report_finding(struct check *c, struct snapshot_walk *walk,
         uint8_t text[SNAPSHOT_SHOWN_ID + SNAPSHOT_SHOWN_NAME];
         if (!c->first_pass)
                 return;
-        check_send_findings(c);
         c->sums.corruptions++;
+        if (c->silent)
+                return;
+        check_send_findings(c);
         snapshot_copy_strings(walk, snapshot, text, &fixed.id_length, &fixed.name_length);
         uint64_t length = fixed.id_length + fixed.name_length;
         uint8_t *report = report_add(ABI_REPORT_SNAPSHOT_FINDING, sizeof fixed + length);

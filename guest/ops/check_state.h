@@ -17,10 +17,45 @@
  * are read at a time; and what they take, with a snapshot table's window. */
 #define CHECK_L1_WINDOW   8192u
 #define CHECK_BATCH_BYTES (512ull << 10)
-#define CHECK_WALK_MEMORY (CHECK_L1_WINDOW * 8ull + (128ull << 10))
+#define CHECK_WALK_MEMORY (CHECK_L1_WINDOW * 8ull + (160ull << 10))
+
+struct check;
+
+/* What refers to a cluster: bits. */
+enum check_role {
+        CHECK_ROLE_L1 = 1,
+        CHECK_ROLE_L2 = 2,
+        CHECK_ROLE_DATA = 4,
+        CHECK_ROLE_BITMAP = 8,
+        CHECK_ROLE_OTHER = 16,
+};
+
+/* Where an entry is: in the file; and, for the disk's own tables, on the disk. */
+struct check_place {
+        uint64_t offset;
+        uint64_t disk_offset;
+        bool active; /* of the disk's tables, not of a snapshot's */
+};
+
+/* What a repair does with entries before they are looked at. */
+struct check_mend {
+        uint64_t (*l1)(struct check *check, const struct check_place *place,
+                       uint64_t entry);
+        void (*l2)(struct check *check, const struct check_place *place, uint64_t *entry,
+                   uint64_t *bitmap);
+};
 
 struct check {
         const struct abi_call *call;
+        uint64_t file_size;            /* bytes */
+        bool silent;                   /* only the sums are wanted */
+        bool walks_on;                 /* where QEMU would give up, too */
+        bool count_on;                 /* beyond what a refcount of the width can be */
+        const struct check_mend *mend; /* NULL: nothing is mended */
+        enum abi_code mend_code;       /* what kept it from being mended */
+        uint8_t *roles;                /* of clusters; NULL: not wanted */
+        uint64_t role_clusters;        /* of so many */
+        uint8_t role;                  /* of what is referred to next */
         struct image image;
         struct abi_report_check sums;
 
@@ -59,6 +94,9 @@ struct check {
         uint64_t l2_total;
 };
 
+/* Everything but the report of the sums. */
+enum abi_code check_whole(struct check *check);
+
 /* Report a finding and add it to the sums. */
 void check_find(struct check *check, enum abi_finding_kind kind, uint64_t first,
                 uint64_t second, uint64_t third);
@@ -84,6 +122,15 @@ void check_refcounts_load(struct check *check);
 
 /* Something refers to [offset, +length). */
 void check_refer(struct check *check, uint64_t offset, uint64_t length);
+
+/* The same for something that is not other metadata. */
+static inline void check_refer_as(struct check *check, enum check_role role,
+                                  uint64_t offset, uint64_t length)
+{
+        check->role = (uint8_t)role;
+        check_refer(check, offset, length);
+        check->role = CHECK_ROLE_OTHER;
+}
 
 /* References to a cluster of the range so far. */
 uint64_t check_references(const struct check *check, uint64_t cluster);

@@ -28,8 +28,10 @@ struct walk {
         bool copied;  /* and COPIED flags are checked */
         uint64_t *l1; /* window */
         uint8_t *tables;
-        uint64_t batch; /* tables that fit */
-        uint64_t count; /* that wait */
+        uint64_t *offsets; /* of the tables in the file */
+        uint64_t *indices; /* of their entries in the L1 table */
+        uint64_t batch;    /* tables that fit */
+        uint64_t count;    /* that wait */
         uint64_t next_contiguous;
 };
 
@@ -54,7 +56,8 @@ static void check_compressed(struct walk *w, uint64_t index, uint64_t entry,
                 check_find_once(c, ABI_FINDING_COMPRESSED_SUBCLUSTERS, index, entry);
                 return;
         }
-        check_refer(c, offset, sectors * ABI_SECTOR - offset % ABI_SECTOR);
+        check_refer_as(c, CHECK_ROLE_DATA, offset,
+                       sectors * ABI_SECTOR - offset % ABI_SECTOR);
         if (w->active && c->first_pass) {
                 c->sums.allocated_clusters++;
                 c->sums.compressed_clusters++;
@@ -105,7 +108,7 @@ static void check_allocated(struct walk *w, uint64_t entry, uint64_t bitmap)
                 w->next_contiguous = offset + size;
         }
         if (!c->data_file)
-                check_refer(c, offset, size);
+                check_refer_as(c, CHECK_ROLE_DATA, offset, size);
         if (w->copied)
                 check_copied(c, entry, offset);
 }
@@ -136,11 +139,11 @@ static bool take_plain(struct walk *w, uint64_t entry)
         uint64_t offset = entry & ~COPIED;
         uint64_t place = (offset >> h->cluster_bits) - c->first;
         const uint16_t *refcounts = (const uint16_t *)(const void *)c->blocks;
-        if (!(entry & COPIED) || offset & (h->cluster_size - 1) || !offset ||
-            offset >> h->cluster_bits >= c->clusters - 1 || place >= c->capacity ||
-            h->refcount_order != 4 || c->extended_l2 || c->data_file ||
-            c->references[place] == UINT16_MAX || c->unreadable[place >> c->block_bits] ||
-            load_be16(&refcounts[place]) != 1)
+        if (c->roles || c->mend || !(entry & COPIED) || offset & (h->cluster_size - 1) ||
+            !offset || offset >> h->cluster_bits >= c->clusters - 1 ||
+            place >= c->capacity || h->refcount_order != 4 || c->extended_l2 ||
+            c->data_file || c->references[place] == UINT16_MAX ||
+            c->unreadable[place >> c->block_bits] || load_be16(&refcounts[place]) != 1)
                 return false;
         c->references[place]++;
         if (w->active && c->first_pass) {
@@ -152,16 +155,26 @@ static bool take_plain(struct walk *w, uint64_t entry)
         return true;
 }
 
-static void check_l2(struct walk *w, const uint8_t *table)
+static void check_l2(struct walk *w, const uint8_t *table, uint64_t table_offset,
+                     uint64_t l1_index)
 {
         struct check *c = w->check;
         uint64_t entry_size = c->extended_l2 ? 16 : 8;
         uint64_t entries = c->image.header.cluster_size / entry_size;
+        uint64_t first = l1_index * entries;
         w->next_contiguous = 0;
         for (uint64_t i = 0; i < entries; i++) {
                 uint64_t entry = load_be64(table + i * entry_size);
                 uint64_t bitmap =
                     c->extended_l2 ? load_be64(table + i * entry_size + 8) : 0;
+                if (!entry && !bitmap)
+                        continue;
+                if (c->mend) {
+                        struct check_place place = {
+                            table_offset + i * entry_size,
+                            (first + i) * c->image.header.cluster_size, w->active};
+                        c->mend->l2(c, &place, &entry, &bitmap);
+                }
                 if ((entry || bitmap) && !take_plain(w, entry))
                         check_entry(w, i, entry, bitmap);
         }
@@ -184,7 +197,8 @@ static void check_batch(struct walk *w)
 {
         read_flush();
         for (uint64_t i = 0; i < w->count; i++) {
-                check_l2(w, w->tables + i * w->check->image.header.cluster_size);
+                check_l2(w, w->tables + i * w->check->image.header.cluster_size,
+                         w->offsets[i], w->indices[i]);
                 w->check->l2_done++;
                 report_progress(w->check);
         }
@@ -212,14 +226,23 @@ static bool has_flags(struct check *c, uint64_t offset)
 }
 
 /* An entry that is not zero has a table, at offset 0 if need be: as QEMU sees it. */
-static void check_l1_entry(struct walk *w, uint64_t index, uint64_t entry)
+static void check_l1_entry(struct walk *w, uint64_t table_offset, uint64_t index,
+                           uint64_t entry)
 {
         struct check *c = w->check;
         uint64_t size = c->image.header.cluster_size;
+        if (c->mend) {
+                uint64_t covered = size * (size / (c->extended_l2 ? 16 : 8));
+                struct check_place place = {table_offset + index * 8, index * covered,
+                                            w->active};
+                entry = c->mend->l1(c, &place, entry);
+                if (!entry)
+                        return;
+        }
         uint64_t offset = entry & QCOW2_OFFSET_MASK;
         if (entry & L1_RESERVED)
                 check_find_once(c, ABI_FINDING_L1_RESERVED, entry, 0);
-        check_refer(c, offset, size);
+        check_refer_as(c, CHECK_ROLE_L2, offset, size);
         if (offset % size)
                 check_find_once(c, ABI_FINDING_L2_UNALIGNED, offset, 0);
         if (w->active)
@@ -228,6 +251,8 @@ static void check_l1_entry(struct walk *w, uint64_t index, uint64_t entry)
         if (copied != w->copied)
                 check_batch(w);
         w->copied = copied;
+        w->offsets[w->count] = offset;
+        w->indices[w->count] = index;
         read_queue(offset, w->tables + w->count * size, size);
         if (++w->count == w->batch)
                 check_batch(w);
@@ -243,7 +268,9 @@ static bool allocate(struct walk *w, uint64_t entries)
                             sizeof *w->l1);
         arena_populate(w->batch * size);
         w->tables = arena_alloc(w->batch * size);
-        return w->l1 && w->tables;
+        w->offsets = arena_alloc(w->batch * sizeof *w->offsets);
+        w->indices = arena_alloc(w->batch * sizeof *w->indices);
+        return w->l1 && w->tables && w->offsets && w->indices;
 }
 
 enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool active)
@@ -254,7 +281,7 @@ enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool 
                 return ABI_OK;
         if (!allocate(&w, entries))
                 return ABI_TOO_LARGE;
-        check_refer(c, offset, entries * 8);
+        check_refer_as(c, CHECK_ROLE_L1, offset, entries * 8);
         for (uint64_t first = 0; first < entries; first += CHECK_L1_WINDOW) {
                 uint64_t count =
                     entries - first < CHECK_L1_WINDOW ? entries - first : CHECK_L1_WINDOW;
@@ -263,7 +290,8 @@ enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool 
                 read_flush();
                 for (uint64_t i = 0; i < count; i++)
                         if (w.l1[i])
-                                check_l1_entry(&w, first + i, load_be64(&w.l1[i]));
+                                check_l1_entry(&w, offset, first + i,
+                                               load_be64(&w.l1[i]));
         }
         check_batch(&w);
         arena_release(mark);

@@ -75,8 +75,8 @@ static bool size_is_wrong(const struct header *h, const struct directory_entry *
         return e->table_entries != bitmap_table_entries(h, e->granularity_bits);
 }
 
-static enum abi_directory_fault entry_fault(const struct header *h,
-                                            const struct directory_entry *e)
+enum abi_directory_fault directory_entry_fault(const struct header *h,
+                                               const struct directory_entry *e)
 {
         if (e->table_offset % h->cluster_size || e->table_offset < h->cluster_size)
                 return ABI_DIRECTORY_TABLE_OFFSET;
@@ -168,7 +168,7 @@ enum abi_code directory_visit(const struct header *h, const struct directory *di
                         visit(context, NULL, position, index, ABI_DIRECTORY_TRUNCATED);
                         break;
                 }
-                enum abi_directory_fault fault = entry_fault(h, &e);
+                enum abi_directory_fault fault = directory_entry_fault(h, &e);
                 if (!fault && !name_set_add(&names, directory, &e))
                         fault = ABI_DIRECTORY_DUPLICATE_NAME;
                 wanted = visit(context, &e, position, index, fault);

@@ -66,6 +66,10 @@ enum abi_code directory_visit(const struct header *header,
 enum abi_code directory_check(const struct header *header,
                               const struct directory *directory);
 
+/* What is wrong with an entry, its name's uniqueness and its extra data aside; or 0. */
+enum abi_directory_fault directory_entry_fault(const struct header *header,
+                                               const struct directory_entry *entry);
+
 /* The entry at `position` of a checked directory; false behind the last one. */
 bool directory_entry_at(const struct directory *directory, uint64_t position,
                         struct directory_entry *entry);

@@ -16,7 +16,12 @@
 /* Field offsets of the header. */
 #define QCOW2_BACKING_OFFSET        8u
 #define QCOW2_REFCOUNT_TABLE_FIELDS 48u /* offset u64, clusters u32: 12 bytes */
+#define QCOW2_L1_FIELDS             36u /* entries u32, offset u64 */
+#define QCOW2_SNAPSHOT_FIELDS       60u /* count u32, offset u64 */
+#define QCOW2_INCOMPATIBLE_FIELD    72u
 #define QCOW2_AUTOCLEAR_FIELD       88u
+#define QCOW2_REFCOUNT_ORDER_FIELD  96u
+#define QCOW2_HEADER_LENGTH_FIELD   100u
 #define QCOW2_COMPRESSION_TYPE      104u
 #define QCOW2_HEADER_V2_LENGTH      72u
 #define QCOW2_HEADER_V3_LENGTH      104u
@@ -39,6 +44,7 @@
 #define QCOW2_EXTENSION_CRYPTO         0x0537be77u
 #define QCOW2_EXTENSION_BACKING_FORMAT 0xe2792acau
 #define QCOW2_EXTENSION_DATA_FILE      0x44415441u
+#define QCOW2_EXTENSION_FEATURE_NAMES  0x6803f857u
 
 /* A record of a type nobody knows, which instar writes where a record has to be
  * passed over: readers skip it (docs/interop/qcow2.txt, "Header extensions"). */

@@ -149,9 +149,8 @@ static bool table_fits(const struct header *h, uint64_t offset, uint64_t bytes,
                range_inside(offset, bytes, file_end);
 }
 
-/* Entries of the L1 table that the virtual size needs; extended L2 entries are
- * twice as long ("L1/L2 tables"). */
-static uint64_t l1_entries_needed(const struct header *h)
+/* Extended L2 entries are twice as long ("L1/L2 tables"). */
+uint64_t header_l1_entries(const struct header *h)
 {
         uint32_t entry_bits = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2 ? 4 : 3;
         uint32_t shift = h->cluster_bits + h->cluster_bits - entry_bits;
@@ -169,7 +168,7 @@ enum abi_code header_check_tables(const struct header *h, uint64_t file_size)
         if (h->size > INT64_MAX)
                 return bad(ABI_HEADER_SIZE, h->size);
         uint64_t l1_bytes = (uint64_t)h->l1_size * 8;
-        if (l1_bytes > QCOW2_MAX_L1_BYTES || h->l1_size < l1_entries_needed(h) ||
+        if (l1_bytes > QCOW2_MAX_L1_BYTES || h->l1_size < header_l1_entries(h) ||
             (l1_bytes && !table_fits(h, h->l1_offset, l1_bytes, end)))
                 return bad(ABI_HEADER_L1, h->l1_offset);
         if (h->snapshot_count > QCOW2_MAX_SNAPSHOTS ||

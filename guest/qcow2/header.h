@@ -107,6 +107,9 @@ enum abi_code header_need(const struct header *header, struct header_bytes *byte
  * last, partial cluster may reach up to.  The missing rest reads as zeros. */
 uint64_t header_file_end(const struct header *header, uint64_t file_size);
 
+/* Entries of the L1 table that the virtual size needs. */
+uint64_t header_l1_entries(const struct header *header);
+
 /* True if the list exists but the autoclear bit says that it is stale. */
 bool header_is_stale(const struct header *header);
 

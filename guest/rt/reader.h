@@ -17,4 +17,16 @@ void read_queue(uint64_t offset, void *destination, uint64_t length);
 /* Ring if anything is queued.  Afterwards every destination is filled. */
 void read_flush(void);
 
+/*
+ * A plan whose changes reads are to show already, though nothing is written yet: told of
+ * every read, and of the moment when all those before have arrived.
+ */
+struct read_overlay {
+        void (*queued)(uint64_t offset, void *destination, uint64_t length);
+        void (*arrived)(void);
+};
+
+/* From now on; NULL: reads show the image as it is. */
+void read_through(const struct read_overlay *overlay);
+
 #endif
