@@ -105,9 +105,14 @@ enum abi_action {
 #define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
-        2u                   /* file_size cannot change; fresh clusters may hold data */
-#define ABI_CALL_COUNT    4u /* info: read the bitmaps' tables and data, too */
-#define ABI_CALL_PROGRESS 8u /* check: tell how far it is */
+        2u                     /* file_size cannot change; fresh clusters may hold data */
+#define ABI_CALL_COUNT      4u /* info: read the bitmaps' tables and data, too */
+#define ABI_CALL_PROGRESS   8u /* check: tell how far it is */
+#define ABI_CALL_REPAIR_ALL 16u /* repair: not only leaks */
+#define ABI_CALL_RESET_DAMAGED                                                           \
+        32u                    /* repair: bitmaps become all dirty, none is removed      \
+                                */
+#define ABI_CALL_PLAN_ONLY 64u /* repair: tell what would be done */
 
 /* Bytes of the image. */
 struct abi_range {
@@ -260,9 +265,19 @@ enum abi_code {
         ABI_BAD_REFCOUNTS = 38, /* detail[0]: cluster's file offset, detail[1]: its
                                  * refcount, detail[2]: enum abi_refcount_fault */
         ABI_NO_AUTOCLEAR_EXTENSION = 39, /* autoclear bit set, no bitmaps extension */
-        ABI_REFERENCED = 40, /* something refers to a range; detail[0]: file offset */
-        ABI_UNPROVABLE = 41, /* the image is damaged: who refers to what is not known */
-        ABI_BAD_BITMAP = 42, /* detail[2]: enum abi_bitmap_fault (guest/abi_check.h) */
+        ABI_REFERENCED = 40,   /* something refers to a range; detail[0]: file offset */
+        ABI_UNPROVABLE = 41,   /* the image is damaged: who refers to what is not known */
+        ABI_BAD_BITMAP = 42,   /* detail[2]: enum abi_bitmap_fault (guest/abi_check.h) */
+        ABI_UNREPAIRABLE = 43, /* detail[0]: enum abi_unrepairable, its numbers */
+};
+
+/* What a repair does not do. */
+enum abi_unrepairable {
+        ABI_UNREPAIRABLE_REMAINS = 1, /* corruptions, leaks: would be left */
+        ABI_UNREPAIRABLE_INCOMPLETE,  /* the check comes to no end */
+        ABI_UNREPAIRABLE_EXTENSION,   /* file offset: data hangs on what was lost there */
+        ABI_UNREPAIRABLE_L1,          /* file offset of an L1 table that is not its own */
+        ABI_UNREPAIRABLE_LEAKS,       /* leaks only: the refcounts cannot be trusted */
 };
 
 enum abi_header_fault {

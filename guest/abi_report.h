@@ -31,6 +31,7 @@ enum abi_report_kind {
         ABI_REPORT_SNAPSHOT_FINDING, /* struct abi_report_snapshot_finding, its strings */
         ABI_REPORT_PROGRESS,         /* struct abi_report_progress */
         ABI_REPORT_CHECK,            /* struct abi_report_check: the last */
+        ABI_REPORT_REPAIR, /* struct abi_report_repair (guest/abi_repair.h), a name */
 };
 
 /* Bytes of one report, and of all of a run but EXTENTS (65536 snapshots and 65535

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* A bitmap's table and data: can every bit be read, and is it the bitmap's own? */
+#include "guest/ops/repair_bitmaps.h"
+#include "guest/qcow2/table.h"
+#include "guest/rt/arena.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+
+#define TABLE_WINDOW 4096u /* entries */
+
+bool repair_is_shared(const struct check *check, uint64_t offset, uint64_t length)
+{
+        uint32_t bits = check->image.header.cluster_bits;
+        if (!length)
+                return false;
+        for (uint64_t c = offset >> bits; c <= (offset + length - 1) >> bits; c++)
+                if (check_references(check, c) > 1)
+                        return true;
+        return false;
+}
+
+static enum abi_repair_reason reason_of(const struct list *l, uint64_t entry)
+{
+        const struct header *h = &l->repair->h;
+        switch (table_entry_kind(h, entry, repair_file_end(l->repair))) {
+        case TABLE_ENTRY_INVALID:
+                return table_entry_kind(h, entry, 1ull << 60) == TABLE_ENTRY_INVALID
+                           ? ABI_REPAIR_REASON_TABLE
+                           : ABI_REPAIR_REASON_BEYOND_END;
+        case TABLE_ENTRY_DATA:
+                return l->counted &&
+                               repair_is_shared(l->counted, entry & QCOW2_OFFSET_MASK,
+                                                h->cluster_size)
+                           ? ABI_REPAIR_REASON_SHARED
+                           : 0;
+        default:
+                return 0;
+        }
+}
+
+static enum abi_repair_reason
+look_at_table(const struct list *l, const struct directory_entry *e, uint64_t *last)
+{
+        static uint64_t window[TABLE_WINDOW];
+        uint64_t bytes = e->table_entries * 8ull;
+        enum abi_repair_reason reason = 0;
+        if (!range_inside(e->table_offset, bytes, repair_file_end(l->repair)))
+                return ABI_REPAIR_REASON_BEYOND_END;
+        if (l->counted && repair_is_shared(l->counted, e->table_offset, bytes))
+                return ABI_REPAIR_REASON_SHARED;
+        for (uint64_t i = 0; i < e->table_entries && !reason; i++) {
+                uint64_t left = e->table_entries - i;
+                if (i % TABLE_WINDOW == 0)
+                        repair_read(e->table_offset + i * 8, window,
+                                    (left < TABLE_WINDOW ? left : TABLE_WINDOW) * 8);
+                *last = load_be64(&window[i % TABLE_WINDOW]);
+                reason = reason_of(l, *last);
+        }
+        return reason;
+}
+
+/* Bits behind the end of the disk shall be zero ("Bitmap data"). */
+static enum abi_code clear_tail(struct list *l, const struct directory_entry *e,
+                                uint64_t last)
+{
+        struct repair *r = l->repair;
+        uint64_t size = r->h.cluster_size;
+        uint64_t used = bitmap_bits(&r->h, e->granularity_bits) % (size * 8);
+        uint64_t offset = last & QCOW2_OFFSET_MASK;
+        if (!used || e->flags & QCOW2_BITMAP_IN_USE ||
+            table_entry_kind(&r->h, last, repair_file_end(r)) != TABLE_ENTRY_DATA)
+                return ABI_OK;
+        uint64_t mark = arena_mark();
+        uint64_t first = used / 8 / 8 * 8;
+        uint8_t *seen = arena_alloc(2 * size);
+        enum abi_code code = seen ? ABI_OK : ABI_TOO_LARGE;
+        if (seen) {
+                uint8_t *now = seen + size;
+                repair_read(offset + first, seen, size - first);
+                for (uint64_t i = 0; i < used / 8 - first; i++)
+                        now[i] = seen[i];
+                if (used % 8)
+                        now[used / 8 - first] =
+                            seen[used / 8 - first] & (uint8_t)((1u << used % 8) - 1);
+                uint64_t before = r->overlay.count;
+                code = overlay_put_bytes(&r->overlay, OVERLAY_TABLE, offset + first, seen,
+                                         now, size - first);
+                if (r->overlay.count != before)
+                        repair_tell_bitmap(ABI_REPAIR_BITMAP_MENDED, 1, 0, e->name,
+                                           e->name_length);
+        }
+        arena_release(mark);
+        return code;
+}
+
+enum abi_code repair_bitmap_data(struct list *l, const struct directory_entry *e,
+                                 enum abi_repair_reason *reason)
+{
+        uint64_t last = 0;
+        *reason = look_at_table(l, e, &last);
+        /* Only once the cluster is known to be the bitmap's own. */
+        return *reason || !l->counted ? ABI_OK : clear_tail(l, e, last);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * L1 tables that share a cluster with something else.  What is there is read as both, so
+ * neither may be written over: the table goes on as a copy.
+ */
+#include "guest/ops/repair_state.h"
+#include "guest/qcow2/snapshots.h"
+#include "guest/rt/arena.h"
+#include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
+#include "guest/rt/reader.h"
+
+/* Every cluster of [offset, +length). */
+static bool all_are_only(const struct repair *r, uint64_t offset, uint64_t length,
+                         enum check_role role)
+{
+        uint64_t size = r->h.cluster_size;
+        for (uint64_t i = 0; i < length; i += size)
+                if (!repair_is_only(r, offset + i, role))
+                        return false;
+        return true;
+}
+
+static uint64_t copy(struct repair *r, uint64_t offset, uint64_t length)
+{
+        uint8_t *bytes;
+        uint64_t to = repair_allocate(r, divide_up(length, r->h.cluster_size), &bytes);
+        if (!to)
+                return 0;
+        repair_read(offset, bytes, length);
+        repair_tell(ABI_REPAIR_TABLE_COPIED, offset, to, 0);
+        return to;
+}
+
+static enum abi_code copy_active(struct repair *r)
+{
+        uint64_t bytes = r->h.l1_size * 8ull;
+        if (all_are_only(r, r->h.l1_offset, bytes, CHECK_ROLE_L1))
+                return ABI_OK;
+        uint64_t to = copy(r, r->h.l1_offset, bytes);
+        if (!to)
+                return ABI_TOO_LARGE;
+        store_be64(r->header.now + QCOW2_L1_FIELDS + 4, to);
+        return repair_header_done(r);
+}
+
+static enum abi_code copy_snapshots(struct repair *r, const struct snapshot *s)
+{
+        uint64_t bytes = s->entries * 8ull;
+        if (all_are_only(r, s->offset, bytes, CHECK_ROLE_L1))
+                return ABI_OK;
+        if (!repair_is_only(r, s->position, CHECK_ROLE_OTHER))
+                return fail(ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_L1, s->position, 0, 0);
+        uint64_t to = copy(r, s->offset, bytes);
+        if (to)
+                repair_refer_early(r);
+        return to ? overlay_set(&r->overlay, OVERLAY_TABLE, s->position, s->offset, to)
+                  : ABI_TOO_LARGE;
+}
+
+enum abi_code repair_l1(struct repair *r)
+{
+        struct snapshot_walk walk;
+        struct snapshot s;
+        uint64_t mark = arena_mark();
+        enum abi_code code = copy_active(r);
+        if (!code)
+                code = snapshot_walk_begin(&walk, &r->h, repair_file_end(r));
+        read_flush();
+        while (!code && snapshot_walk_next(&walk, &s) == SNAPSHOT_ENTRY)
+                code = copy_snapshots(r, &s);
+        arena_release(mark);
+        return code;
+}
