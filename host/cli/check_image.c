@@ -13,6 +13,7 @@
 #include "host/cli/open_image.h"
 #include "host/cli/recovery_exit.h"
 #include "host/vmm/proof.h"
+#include "host/vmm/signals.h"
 
 static bool fail(struct check_result *result, enum message message, int error)
 {
@@ -108,24 +109,64 @@ static bool recover(struct check_run *run, const char *path, const char *journal
         return !recovery_stop(&result->recovery) && !has_work(&result->recovery);
 }
 
+/* A conflict is what -r all is for: the image is repaired as it is. */
+static bool goes_on(const struct check_run *run, const struct check_result *result)
+{
+        const struct recovery_item *stop = recovery_stop(&result->recovery);
+
+        return !result->message && stop && stop->state == RECOVERY_CONFLICT &&
+               run->options->repair == CHECK_REPAIR_ALL;
+}
+
+static bool wants_repair(const struct check_options *options, const struct metadata *m)
+{
+        if (signals_caught())
+                return false;
+        return options->repair == CHECK_REPAIR_ALL ||
+               (options->repair == CHECK_REPAIR_LEAKS && m->checked && m->sums.leaks);
+}
+
+static void repair(struct check_run *run, const char *path, bool discard,
+                   struct check_result *result)
+{
+        const struct check_options *options = run->options;
+
+        result->before = result->metadata.sums;
+        repair_image(options, path, discard, &result->repair);
+        if (result->repair.message)
+                result->exit_code = EXIT_REFUSED;
+        if (!result->repair.done)
+                return;
+        metadata_release(&result->metadata);
+        metadata_check(options, path, &result->metadata);
+        result->exit_code = result->metadata.exit_code;
+}
+
 void check_image(struct check_run *run, const char *path, const char *journal,
                  struct check_result *result)
 {
+        bool discard = false;
+
         memset(result, 0, sizeof *result);
         if (!is_our_format(run->options->format))
                 fail(result, MESSAGE_FORMAT, 0);
         if (result->message || !recover(run, path, journal, result)) {
                 note_other_format(run->options, result);
-                return;
+                discard = goes_on(run, result);
+                if (!discard)
+                        return;
         }
         if (run->options->all)
                 return;
         metadata_check(run->options, path, &result->metadata);
         result->exit_code = result->metadata.exit_code;
+        if (wants_repair(run->options, &result->metadata))
+                repair(run, path, discard, result);
 }
 
 void check_image_release(struct check_result *result)
 {
         metadata_release(&result->metadata);
+        repair_release(&result->repair);
         recovery_release(&result->recovery);
 }

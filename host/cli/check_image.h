@@ -5,6 +5,7 @@
 
 #include "host/cli/check_metadata.h"
 #include "host/cli/check_options.h"
+#include "host/cli/check_repair.h"
 #include "host/cli/journal_places.h"
 #include "host/cli/messages.h"
 
@@ -19,6 +20,8 @@ struct check_result {
         int error;            /* its errno */
         struct recovery recovery;
         struct metadata metadata;
+        struct repair_result repair;
+        struct abi_report_check before; /* the repair; `metadata` is of the result */
         int exit_code;
 };
 

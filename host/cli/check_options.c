@@ -11,12 +11,15 @@ enum {
         OPTION_JOURNAL_DIRECTORY,
         OPTION_DISCARD_JOURNAL,
         OPTION_MEMORY_LIMIT,
+        OPTION_RESET_DAMAGED,
 };
 
-static const char short_options[] = "-:nqpUf:hV";
+static const char short_options[] = "-:nqpUf:r:hV";
 
 static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
+    {"repair", required_argument, NULL, 'r'},
+    {"reset-damaged", no_argument, NULL, OPTION_RESET_DAMAGED},
     {"dry-run", no_argument, NULL, 'n'},
     {"quiet", no_argument, NULL, 'q'},
     {"progress", no_argument, NULL, 'p'},
@@ -34,6 +37,16 @@ static const struct option long_options[] = {
 const struct option *check_long_options(void)
 {
         return long_options;
+}
+
+static bool take_repair(const char *argument, struct check_options *options,
+                        struct option_error *error)
+{
+        options->repair =
+            strcmp(argument, "all") == 0 ? CHECK_REPAIR_ALL : CHECK_REPAIR_LEAKS;
+        return options->repair == CHECK_REPAIR_ALL || strcmp(argument, "leaks") == 0
+                   ? true
+                   : option_reject(error, MESSAGE_REPAIR_KIND, argument);
 }
 
 /* Take one option that getopt knows; false if its argument is rejected. */
@@ -62,6 +75,11 @@ static bool take(int option, const char *argument, struct check_options *options
         case 'f':
                 options->format = argument;
                 return true;
+        case 'r':
+                return take_repair(argument, options, error);
+        case OPTION_RESET_DAMAGED:
+                options->reset_damaged = true;
+                return true;
         case OPTION_MEMORY_LIMIT:
                 return option_take_memory_limit(argument, &options->memory_limit, error);
         case OPTION_DISCARD_JOURNAL:
@@ -87,6 +105,12 @@ static enum check_parse finish(int argc, char **argv, struct check_options *opti
                 options->paths[options->path_count++] = argv[i];
         if (!options->all && options->path_count == 0)
                 option_reject(error, MESSAGE_NO_FILENAME, "");
+        else if (options->all && options->repair)
+                option_reject(error, MESSAGE_REPAIR_ALL, "");
+        else if (options->force_share && options->repair)
+                option_reject(error, MESSAGE_REPAIR_SHARED, "");
+        else if (options->reset_damaged && options->repair != CHECK_REPAIR_ALL)
+                option_reject(error, MESSAGE_RESET_WITHOUT_REPAIR, "");
         else if (options->all && options->discard_journal)
                 option_reject(error, MESSAGE_DISCARD_ALL, "");
         else if (options->force_share && options->discard_journal)

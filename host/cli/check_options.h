@@ -8,8 +8,12 @@
 
 #include "host/cli/options.h"
 
+enum check_repair { CHECK_REPAIR_NOTHING, CHECK_REPAIR_LEAKS, CHECK_REPAIR_ALL };
+
 /* All strings are argv's. */
 struct check_options {
+        enum check_repair repair; /* -r */
+        bool reset_damaged;
         bool all;     /* every interrupted edit that is known or found */
         bool dry_run; /* tell, change nothing */
         bool quiet;

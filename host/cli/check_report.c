@@ -57,6 +57,27 @@ static void append_item(struct text *out, const char *path,
         append_string(out, "  renamed to   ", item->new_path);
 }
 
+/* What is there no more; never less than nothing. */
+static uint64_t fixed(uint64_t before, uint64_t now)
+{
+        return before > now ? before - now : 0;
+}
+
+/* In qemu-img's words. */
+static void append_repaired(const struct check_result *result, struct text *out)
+{
+        const struct abi_report_check *now = &result->metadata.sums;
+
+        if (!result->repair.done)
+                return;
+        text_string(out,
+                    "The following inconsistencies were found and repaired:\n\n    ");
+        text_number(out, fixed(result->before.leaks, now->leaks));
+        text_string(out, " leaked clusters\n    ");
+        text_number(out, fixed(result->before.corruptions, now->corruptions));
+        text_string(out, " corruptions\n\nDouble checking the fixed image now...\n");
+}
+
 void check_report_human(const char *path, const struct check_result *result,
                         struct text *out)
 {
@@ -67,6 +88,7 @@ void check_report_human(const char *path, const struct check_result *result,
         for (unsigned int i = 0; i < recovery->count; i++)
                 if (journal_item_line(recovery->items[i].state))
                         append_item(out, path, &recovery->items[i]);
+        append_repaired(result, out);
         metadata_append_human(&result->metadata, out);
 }
 
@@ -90,6 +112,47 @@ static void append_metadata_error(struct text *err, const char *path,
         message_append(err, "instar check", metadata->message, &values);
 }
 
+/* One line for each thing that was done, or would be. */
+static void append_repairs(const struct check_options *options,
+                           const struct repair_result *repair, struct text *err)
+{
+        const char *prefix = options->dry_run ? "would be repaired: " : "repaired: ";
+        json_t *object;
+        size_t index;
+
+        if (repair->message || options->quiet)
+                return;
+        json_array_foreach(repair->repairs, index, object)
+        {
+                text_string(err, prefix);
+                text_string(err, json_string_value(json_object_get(object, "what")));
+                text_string(err, "\n");
+        }
+}
+
+static void append_repair_error(const char *path, const struct repair_result *repair,
+                                struct text *err)
+{
+        struct message_values values = {.path = path,
+                                        .error = repair->error,
+                                        .signal = repair->signal,
+                                        .journal = repair->journal_path};
+        enum message message = repair->message ? repair->message : repair->warning;
+        bool undone = repair->message != MESSAGE_ROLLBACK_FAILED;
+
+        if (!message)
+                return;
+        (void)message_of_result(&repair->result, &values);
+        text_string(err, "instar check: ");
+        text_escaped(err, path);
+        if (repair->message)
+                text_string(err, undone ? ": not repaired, nothing changed: " : ": ");
+        else
+                text_string(err, ": ");
+        message_append_text(err, message, &values);
+        text_string(err, "\n");
+}
+
 void check_report_errors(const struct check_options *options, const char *path,
                          const struct check_result *result, struct text *err)
 {
@@ -97,8 +160,12 @@ void check_report_errors(const struct check_options *options, const char *path,
         struct message_values values = {
             .path = path, .argument = options->format, .error = result->error};
 
+        append_repairs(options, &result->repair, err);
+        append_repair_error(path, &result->repair, err);
         if (result->message) {
                 message_append(err, "instar check", result->message, &values);
+        } else if (result->repair.done && !result->metadata.message) {
+                return;
         } else if (result->metadata.message) {
                 append_metadata_error(err, path, &result->metadata);
         } else if (stop) {
@@ -151,6 +218,27 @@ static json_t *error_json(const struct check_options *options, const char *path,
         return value;
 }
 
+static void set_fixed(json_t *object, const char *key, uint64_t before, uint64_t now)
+{
+        if (fixed(before, now))
+                json_object_set_new(object, key,
+                                    json_integer((json_int_t)fixed(before, now)));
+}
+
+static void set_repairs(const struct check_result *result, json_t *object)
+{
+        const struct repair_result *repair = &result->repair;
+        const struct abi_report_check *now = &result->metadata.sums;
+
+        if (repair->done) {
+                set_fixed(object, "leaks-fixed", result->before.leaks, now->leaks);
+                set_fixed(object, "corruptions-fixed", result->before.corruptions,
+                          now->corruptions);
+        }
+        if (repair->repairs && !repair->message)
+                json_object_set(object, "instar-repairs", repair->repairs);
+}
+
 json_t *check_report_json(const struct check_options *options, const char *path,
                           const struct check_result *result)
 {
@@ -158,6 +246,7 @@ json_t *check_report_json(const struct check_options *options, const char *path,
         json_t *journals = json_array();
 
         metadata_set_json(&result->metadata, path, object);
+        set_repairs(result, object);
         set(object, "instar-error", error_json(options, path, result));
         for (unsigned int i = 0; i < result->recovery.count; i++)
                 json_array_append_new(journals,

@@ -73,6 +73,17 @@ static const char *const bitmap_faults[] = {
         "clean, and a backup would miss it",
 };
 
+static const char *const unrepairable[] = {
+    [ABI_UNREPAIRABLE_REMAINS] = "something would be left that is not repaired",
+    [ABI_UNREPAIRABLE_INCOMPLETE] = "the check comes to no end, so what is used is not "
+                                    "known",
+    [ABI_UNREPAIRABLE_EXTENSION] =
+        "a header extension without which the data cannot be read is lost",
+    [ABI_UNREPAIRABLE_L1] = "an L1 table that has to be changed is something else, too",
+    [ABI_UNREPAIRABLE_LEAKS] = "the refcount structures cannot be trusted: only -r all "
+                               "builds new ones",
+};
+
 static const char *pick(const char *const *faults, size_t count, uint64_t fault)
 {
         return fault < count && faults[fault] ? faults[fault] : "unknown fault";
@@ -91,6 +102,8 @@ const char *message_fault(enum abi_code kind, uint64_t fault)
                 return pick(refcount_faults, COUNT(refcount_faults), fault);
         case ABI_BAD_BITMAP:
                 return pick(bitmap_faults, COUNT(bitmap_faults), fault);
+        case ABI_UNREPAIRABLE:
+                return pick(unrepairable, COUNT(unrepairable), fault);
         default:
                 return pick(NULL, 0, fault);
         }

@@ -38,6 +38,11 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_DISCARD_SHARED] =
         {"--discard-journal and -U exclude each other: giving up a journal takes locks",
          0},
+    [MESSAGE_REPAIR_KIND] = {"invalid argument '{argument}' for -r: use leaks or all", 0},
+    [MESSAGE_REPAIR_ALL] = {"-r and --all exclude each other: name the images", 0},
+    [MESSAGE_REPAIR_SHARED] =
+        {"-r and -U exclude each other: a repair needs the image for itself", 0},
+    [MESSAGE_RESET_WITHOUT_REPAIR] = {"--reset-damaged only supported with -r all", 0},
     [MESSAGE_JOURNAL_NO_VERB] = {"missing verb: there is one, show", 0},
     [MESSAGE_JOURNAL_UNKNOWN_VERB] = {"unknown verb '{argument}': there is one, show", 0},
     [MESSAGE_JOURNAL_NO_FILE] = {"missing argument FILE", 0},
@@ -184,6 +189,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "corrupt for good: copy the disk with qemu-img convert"},
 
     [MESSAGE_BAD_BITMAP] = {"bitmap '{argument}' at offset {hex0}: {fault}", 0},
+    [MESSAGE_UNREPAIRABLE] = {"{fault}", 0},
 
     [MESSAGE_PROTOCOL] =
         {"the guest program broke the protocol and was ended; the image is "

@@ -35,6 +35,7 @@ static const enum message of_code[] = {
     [ABI_BAD_REFCOUNTS] = MESSAGE_BAD_REFCOUNTS,
     [ABI_NO_AUTOCLEAR_EXTENSION] = MESSAGE_NO_AUTOCLEAR_EXTENSION,
     [ABI_BAD_BITMAP] = MESSAGE_BAD_BITMAP,
+    [ABI_UNREPAIRABLE] = MESSAGE_UNREPAIRABLE,
 };
 
 enum message message_of_result(const struct abi_result *result,
@@ -47,8 +48,8 @@ enum message message_of_result(const struct abi_result *result,
                 return MESSAGE_NONE;
         if (code >= sizeof of_code / sizeof of_code[0] || !of_code[code])
                 return MESSAGE_PROTOCOL;
-        values->fault = message_fault((enum abi_code)code,
-                                      result->detail[code == ABI_BAD_HEADER ? 0 : 2]);
+        bool leads = code == ABI_BAD_HEADER || code == ABI_UNREPAIRABLE;
+        values->fault = message_fault((enum abi_code)code, result->detail[leads ? 0 : 2]);
         return of_code[code];
 }
 

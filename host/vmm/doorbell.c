@@ -27,14 +27,17 @@ void doorbell_destroy(struct doorbell *d)
         d->report = NULL;
 }
 
-int doorbell_only_look(struct doorbell *d, const struct report_sink *sink)
+int doorbell_report_to(struct doorbell *d, const struct report_sink *sink)
 {
-        d->reads_only = true;
-        if (!sink)
-                return 0;
         d->sink = *sink;
         d->report = malloc(ABI_MAX_REPORT);
         return d->report ? 0 : -ENOMEM;
+}
+
+int doorbell_only_look(struct doorbell *d, const struct report_sink *sink)
+{
+        d->reads_only = true;
+        return sink ? doorbell_report_to(d, sink) : 0;
 }
 
 void doorbell_restart(struct doorbell *d)

@@ -45,6 +45,9 @@ void doorbell_destroy(struct doorbell *doorbell);
  * (invariant 10).  Before the sandbox is armed.  0 or -ENOMEM. */
 int doorbell_only_look(struct doorbell *doorbell, const struct report_sink *sink);
 
+/* The guest may report.  Before the sandbox is armed.  0 or -ENOMEM. */
+int doorbell_report_to(struct doorbell *doorbell, const struct report_sink *sink);
+
 /* A fresh try starts: the bounds count anew. */
 void doorbell_restart(struct doorbell *doorbell);
 

@@ -164,6 +164,8 @@ static bool prepare(struct run *run)
         if (!error)
                 error = doorbell_create(&run->doorbell, run->vm, request->image,
                                         &run->transaction);
+        if (!error && request->sink)
+                error = doorbell_report_to(&run->doorbell, request->sink);
         if (error < 0)
                 return fail(run, EDIT_KVM_ERROR, error);
         run->transaction.index_entry = (struct journal_index_entry){

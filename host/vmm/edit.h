@@ -8,6 +8,7 @@
 #include "guest/abi.h"
 #include "host/image/image.h"
 #include "host/recovery/recovery.h"
+#include "host/vmm/doorbell.h"
 #include "host/vmm/outcome.h"
 #include "host/vmm/vm.h"
 
@@ -17,9 +18,10 @@ struct edit_request {
         const struct abi_call *call; /* memory_size is filled in by edit_run(); file_size
                                       * and header_fingerprint where they are 0 */
         const char *asked;           /* the command line for the journal */
-        const char *journal_directory; /* --journal-dir, or NULL */
-        bool discard_journal;          /* a journal that is there already is given up */
-        uint64_t memory_limit;         /* bytes, multiple of 2 MiB */
+        const char *journal_directory;  /* --journal-dir, or NULL */
+        bool discard_journal;           /* a journal that is there already is given up */
+        uint64_t memory_limit;          /* bytes, multiple of 2 MiB */
+        const struct report_sink *sink; /* what the guest says of its plan; or NULL */
 };
 
 struct edit_report {

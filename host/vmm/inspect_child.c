@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +21,7 @@
 #include "host/vmm/signals.h"
 #include "host/vmm/vm_internal.h"
 
-/* In front of the frame's bytes.  Kind 0: struct inspect_report. */
+/* In front of the frame's bytes.  Kind 0: how the run ended. */
 struct frame {
         uint32_t kind;
         uint32_t length;
@@ -78,6 +79,34 @@ static void run(const struct child_request *request, int pipe_fd,
                 inspection_run(&inspection, request->program, request->call, report);
 }
 
+static void run_edit(const struct child_request *request, const struct edit_request *edit,
+                     int pipe_fd, struct child_edit *report)
+{
+        static struct edit_report full;
+        const struct report_sink sink = {pass_on, &pipe_fd};
+        struct edit_request own = *edit;
+        own.sink = request->sink ? &sink : NULL;
+        own.memory_limit = request->memory ? request->memory : INSPECT_MEMORY;
+        vm_after_fork();
+        edit_run(&own, &full);
+        report->outcome = full.outcome;
+        report->result = full.result;
+        report->error = full.error;
+        report->signal = full.signal;
+        report->committed = full.committed;
+        report->index_error = full.index_error;
+        memcpy(report->journal_path, full.journal_path, sizeof report->journal_path);
+        report->trace = full.trace;
+}
+
+_Noreturn static void edit_child(const struct child_request *request,
+                                 const struct edit_request *edit, int pipe_fd)
+{
+        static struct child_edit report;
+        run_edit(request, edit, pipe_fd, &report);
+        _exit(send_frame(pipe_fd, 0, &report, sizeof report) ? 1 : 0);
+}
+
 _Noreturn static void child(const struct child_request *request, int pipe_fd)
 {
         static struct inspect_report report;
@@ -89,17 +118,32 @@ _Noreturn static void child(const struct child_request *request, int pipe_fd)
 
 /* ---- in the parent -------------------- */
 
+struct conversation {
+        const struct child_request *request;
+        pid_t pid;
+        int fd;
+        bool passes_on; /* signals */
+        void *report;   /* how the run ended */
+        size_t report_size;
+        bool ended;
+};
+
 /* poll(2) comes back from a signal, read(2) is restarted; the timeout is for a signal
  * that comes between looking and waiting. */
 #define SIGNAL_POLL_MS 200
 
-static int wait_for_bytes(const struct child_request *request, int fd)
+static int wait_for_bytes(struct conversation *c)
 {
-        struct pollfd wanted = {.fd = fd, .events = POLLIN};
+        struct pollfd wanted = {.fd = c->fd, .events = POLLIN};
         int ready = 0;
         while (ready == 0 || (ready < 0 && errno == EINTR)) {
-                if (request->interruptible && signals_caught())
+                int caught = signals_caught();
+                if (c->request->interruptible && caught)
                         return -EINTR;
+                if (c->passes_on && caught) {
+                        kill(c->pid, caught); /* once: what it does then it ends */
+                        c->passes_on = false;
+                }
                 ready = poll(&wanted, 1, SIGNAL_POLL_MS);
         }
         return ready < 0 ? -errno : 0;
@@ -120,37 +164,34 @@ static int read_all(int fd, void *bytes, size_t length)
         return 0;
 }
 
-/* One frame; *ended with the last. */
-static int receive_frame(const struct child_request *request, int fd, uint8_t *buffer,
-                         struct inspect_report *report, bool *ended)
+/* One frame; c->ended with the last. */
+static int receive_frame(struct conversation *c, uint8_t *buffer)
 {
+        const struct report_sink *sink = c->request->sink;
         struct frame frame;
-        int error = wait_for_bytes(request, fd);
+        int error = wait_for_bytes(c);
         if (!error)
-                error = read_all(fd, &frame, sizeof frame);
+                error = read_all(c->fd, &frame, sizeof frame);
         if (error)
                 return error;
-        *ended = frame.kind == 0;
-        if (*ended)
-                return frame.length == sizeof *report
-                           ? read_all(fd, report, sizeof *report)
+        c->ended = frame.kind == 0;
+        if (c->ended)
+                return frame.length == c->report_size
+                           ? read_all(c->fd, c->report, c->report_size)
                            : -EBADMSG;
-        if (!request->sink || !frame.length || frame.length > ABI_MAX_REPORT)
+        if (!sink || !frame.length || frame.length > ABI_MAX_REPORT)
                 return -EBADMSG;
-        error = read_all(fd, buffer, frame.length);
+        error = read_all(c->fd, buffer, frame.length);
         return error ? error
-                     : request->sink->take(request->sink->context, frame.kind, buffer,
-                                           frame.length);
+                     : sink->take(sink->context, frame.kind, buffer, frame.length);
 }
 
-static int receive_all(const struct child_request *request, int fd,
-                       struct inspect_report *report)
+static int receive_all(struct conversation *c)
 {
         uint8_t *buffer = malloc(ABI_MAX_REPORT);
-        bool ended = false;
         int error = buffer ? 0 : -ENOMEM;
-        while (!error && !ended)
-                error = receive_frame(request, fd, buffer, report, &ended);
+        while (!error && !c->ended)
+                error = receive_frame(c, buffer);
         free(buffer);
         return error;
 }
@@ -163,24 +204,45 @@ static void wait_for(pid_t pid)
                 ;
 }
 
-int inspect_in_child(const struct child_request *request, struct inspect_report *report)
+/* `edit` NULL: it only looks. */
+static int converse(struct conversation *c, const struct edit_request *edit)
 {
         struct sigaction reaped = {.sa_handler = SIG_IGN};
         int ends[2];
         if (sigaction(SIGCHLD, &reaped, NULL) || pipe2(ends, O_CLOEXEC))
                 return -errno;
-        pid_t pid = fork();
-        if (pid == 0) {
+        c->pid = fork();
+        if (c->pid == 0) {
                 close(ends[0]); /* so that writing fails once the parent is gone */
-                child(request, ends[1]);
+                if (edit)
+                        edit_child(c->request, edit, ends[1]);
+                child(c->request, ends[1]);
         }
-        int error = pid < 0 ? -errno : 0;
+        int error = c->pid < 0 ? -errno : 0;
         close(ends[1]);
+        c->fd = ends[0];
         if (!error)
-                error = receive_all(request, ends[0], report);
+                error = receive_all(c);
         close(ends[0]);
-        if (error && pid > 0)
-                kill(pid, SIGKILL); /* nobody listens to it any more */
-        wait_for(pid);
+        if (error && c->pid > 0)
+                kill(c->pid, edit ? SIGTERM : SIGKILL); /* nobody listens any more */
+        wait_for(c->pid);
         return error;
+}
+
+int inspect_in_child(const struct child_request *request, struct inspect_report *report)
+{
+        struct conversation c = {
+            .request = request, .report = report, .report_size = sizeof *report};
+        return converse(&c, NULL);
+}
+
+int edit_in_child(const struct child_request *request, const struct edit_request *edit,
+                  struct child_edit *report)
+{
+        struct conversation c = {.request = request,
+                                 .passes_on = true,
+                                 .report = report,
+                                 .report_size = sizeof *report};
+        return converse(&c, edit);
 }

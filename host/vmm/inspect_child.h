@@ -6,6 +6,7 @@
 #ifndef INSTAR_HOST_VMM_INSPECT_CHILD_H
 #define INSTAR_HOST_VMM_INSPECT_CHILD_H
 
+#include "host/vmm/edit.h"
 #include "host/vmm/inspect.h"
 
 struct child_request {
@@ -25,5 +26,26 @@ struct child_request {
  * signal; then the outcome is nobody's.
  */
 int inspect_in_child(const struct child_request *request, struct inspect_report *report);
+
+/* What an edit in a child leaves behind: the part of struct edit_report that has no
+ * pointers. */
+struct child_edit {
+        enum edit_outcome outcome;
+        struct abi_result result;
+        int error;
+        int signal;
+        bool committed;
+        int index_error;
+        char journal_path[sizeof((struct edit_report){0}.journal_path)];
+        struct run_trace trace;
+};
+
+/*
+ * The same for an edit, whose request has neither sink nor memory of its own: those of
+ * `request` are taken.  A signal that the caller gets is passed on: the edit ends as it
+ * would have done in the caller.  It ends by itself, too, if the caller is killed.
+ */
+int edit_in_child(const struct child_request *request, const struct edit_request *edit,
+                  struct child_edit *report);
 
 #endif
