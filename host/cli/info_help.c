@@ -34,5 +34,6 @@ const char info_help[] =
     "too\n"
     "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
     "index\n"
+    "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
     "\n"
     "Needs /dev/kvm (root or a member of group kvm).\n";
