@@ -135,18 +135,20 @@ static uint64_t zero_cluster(struct check *c)
         return r->zero_cluster;
 }
 
-/* A cluster that reads as zeros.  Version 2 has no flag for that: a cluster of zeros. */
+/* A cluster that reads as zeros.  Version 2 has no flag for that; and what lies behind the
+ * end of the file of an encrypted image reads as decrypted zeros, not as zeros. */
 static void make_zero(struct check *c, uint64_t *entry, uint64_t *bitmap)
 {
-        if (c->extended_l2) {
+        if (skims) {
+                *entry = 0;
+                *bitmap = 0;
+        } else if (c->image.header.crypt_method || c->image.header.version < 3) {
+                *entry = zero_cluster(c);
+        } else if (c->extended_l2) {
                 *entry = 0;
                 *bitmap = (*bitmap | *bitmap << 32) & ~ALLOCATED;
-        } else if (c->image.header.version >= 3) {
-                *entry = ZERO;
-        } else if (skims) {
-                *entry = 0;
         } else {
-                *entry = zero_cluster(c);
+                *entry = ZERO;
         }
 }
 
