@@ -140,15 +140,16 @@ static enum abi_code choose_for_existing(struct edit *edit)
         return code;
 }
 
-static void claim_directory(struct edit *edit)
+static enum abi_code claim_directory(struct edit *edit)
 {
         const struct directory *d = &edit->image->directory;
         uint32_t bits = edit->image->header.cluster_bits;
         bool goes = edit->how == EDIT_DIRECTORY &&
                     (edit->directory_moves || !edit->target.bitmaps);
         bool may_go = edit->how == EDIT_ZERO_TABLE && !edit->entry_in_place;
-        if (d->bytes && (goes || may_go))
-                release_claim(&edit->release, d->offset >> bits, d->capacity >> bits);
+        if (!d->bytes || !(goes || may_go))
+                return ABI_OK;
+        return release_claim(&edit->release, d->offset >> bits, d->capacity >> bits);
 }
 
 enum abi_code edit_choose(struct edit *edit)
@@ -162,9 +163,7 @@ enum abi_code edit_choose(struct edit *edit)
                 code = choose_for_existing(edit);
         else
                 code = choose_directory(edit);
-        if (!code)
-                claim_directory(edit);
-        return code;
+        return code ? code : claim_directory(edit);
 }
 
 /* ---- the proof ------------------------------------------------------------------ */
@@ -198,7 +197,7 @@ enum abi_code edit_prove(struct edit *edit)
         bool scan = !(edit->call->flags & ABI_CALL_NO_OWNERSHIP_SCAN) ||
                     header_is_stale(&edit->image->header);
         enum abi_code code = release_prove(
-            &edit->release, t->existed ? t->old.position : UINT64_MAX, scan);
+            &edit->release, t->existed ? t->old.position : RELEASE_NO_BITMAP, scan);
         if (!code && edit->how == EDIT_ZERO_TABLE)
                 code = confirm_zero_table(edit);
         if (code)

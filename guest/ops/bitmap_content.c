@@ -57,10 +57,11 @@ static enum abi_code decide_merge(struct edit *edit)
 }
 
 /* Data clusters that the old table names go to the claims, or are kept. */
-static void claim_data(struct edit *edit)
+static enum abi_code claim_data(struct edit *edit)
 {
         const struct header *h = &edit->image->header;
-        for (uint64_t i = 0; i < edit->old_entries; i++) {
+        enum abi_code code = ABI_OK;
+        for (uint64_t i = 0; i < edit->old_entries && !code; i++) {
                 uint64_t entry = load_be64(&edit->old_table[i]);
                 if (table_entry_kind(h, entry, edit->image->file_end) != TABLE_ENTRY_DATA)
                         continue;
@@ -68,28 +69,34 @@ static void claim_data(struct edit *edit)
                 if (edit->target.merged && edit->merge.decisions[i] == MERGE_KEEP)
                         release_keep(&edit->release, cluster, 1);
                 else
-                        release_claim(&edit->release, cluster, 1);
+                        code = release_claim(&edit->release, cluster, 1);
         }
+        return code;
 }
 
 static enum abi_code claim_old(struct edit *edit)
 {
         const struct header *h = &edit->image->header;
-        enum abi_code code =
-            release_begin(edit->image, edit->old_entries + 8, &edit->release);
+        enum abi_code code = release_begin(edit->image, edit->old_entries + 8,
+                                           edit->old_entries, &edit->release);
         if (code || !edit->old_table)
                 return code;
-        release_claim(&edit->release, edit->target.old.table_offset >> h->cluster_bits,
-                      table_clusters(h, edit->old_entries));
-        claim_data(edit);
-        return ABI_OK;
+        code = release_claim(&edit->release,
+                             edit->target.old.table_offset >> h->cluster_bits,
+                             table_clusters(h, edit->old_entries));
+        return code ? code : claim_data(edit);
+}
+
+static enum abi_code claim_nothing(struct edit *edit)
+{
+        return release_begin(edit->image, 8, 0, &edit->release);
 }
 
 enum abi_code edit_read_content(struct edit *edit)
 {
         const struct target *t = &edit->target;
         if (!uses_old_content(t))
-                return release_begin(edit->image, 8, &edit->release);
+                return claim_nothing(edit);
         enum abi_code code = read_old_table(edit);
         if (code)
                 return code;
@@ -102,6 +109,6 @@ enum abi_code edit_read_content(struct edit *edit)
                 edit->content_changes = edit->zero_length != 0;
         }
         if (code || (!edit->content_changes && t->exists && !t->recreated))
-                return code ? code : release_begin(edit->image, 8, &edit->release);
+                return code ? code : claim_nothing(edit);
         return claim_old(edit);
 }

@@ -10,15 +10,15 @@
 /* As far back from the end as free clusters are looked for. */
 #define TAIL_WINDOW 512u
 
-enum abi_code release_begin(struct image *image, uint64_t capacity,
+enum abi_code release_begin(struct image *image, uint64_t claims, uint64_t keeps,
                             struct release *release)
 {
         memset(release, 0, sizeof *release);
         release->image = image;
-        release->capacity = capacity;
-        release->claims = arena_alloc(capacity * sizeof *release->claims);
-        release->keeps = arena_alloc(capacity * sizeof *release->keeps);
-        return release->claims && release->keeps ? ABI_OK : ABI_TOO_LARGE;
+        release->keeps = arena_alloc(keeps * sizeof *release->keeps);
+        return release->keeps && range_list_init(&release->claims, claims)
+                   ? ABI_OK
+                   : ABI_TOO_LARGE;
 }
 
 /* Append a run to a list, or lengthen the last one. */
@@ -31,9 +31,15 @@ static void append(struct extent *list, uint64_t *count, uint64_t first, uint64_
                 list[(*count)++] = (struct extent){first, length};
 }
 
-void release_claim(struct release *release, uint64_t first, uint64_t count)
+enum abi_code release_claim(struct release *release, uint64_t first, uint64_t count)
 {
-        append(release->claims, &release->count, first, count);
+        struct range_list *claims = &release->claims;
+        if (range_list_append(claims, first, count))
+                return ABI_OK;
+        if (!range_list_grow(claims))
+                return ABI_TOO_LARGE;
+        range_list_append(claims, first, count);
+        return ABI_OK;
 }
 
 void release_keep(struct release *release, uint64_t first, uint64_t count)
@@ -75,9 +81,10 @@ static enum abi_code claim_all(struct release *release)
         struct image *image = release->image;
         enum abi_code code =
             ownership_begin(&image->header, image->file_size, &release->ownership);
-        for (uint64_t i = 0; i < release->count && !code; i++)
-                code = ownership_claim(release->ownership, release->claims[i].first,
-                                       release->claims[i].count);
+        const struct range_list *claims = &release->claims;
+        for (uint64_t i = 0; i < claims->count && !code; i++)
+                code = ownership_claim(release->ownership, claims->ranges[i].first,
+                                       claims->ranges[i].count);
         for (uint64_t i = 0; i < release->free_count && !code; i++)
                 code = ownership_claim(release->ownership, release->free[i].first,
                                        release->free[i].count);
@@ -86,8 +93,9 @@ static enum abi_code claim_all(struct release *release)
 
 static bool is_claimed(const struct release *release, uint64_t cluster)
 {
-        for (uint64_t i = 0; i < release->count; i++)
-                if (cluster - release->claims[i].first < release->claims[i].count)
+        const struct range_list *claims = &release->claims;
+        for (uint64_t i = 0; i < claims->count; i++)
+                if (cluster - claims->ranges[i].first < claims->ranges[i].count)
                         return true;
         return false;
 }
@@ -100,7 +108,8 @@ static void contest_known(struct release *release, uint64_t own_position)
         const struct directory *directory = &image->directory;
         uint64_t size = image->header.cluster_size;
         struct directory_entry entry;
-        for (uint64_t position = 0; directory_entry_at(directory, position, &entry);
+        for (uint64_t position = 0; own_position != RELEASE_ALL_BITMAPS &&
+                                    directory_entry_at(directory, position, &entry);
              position += entry.length)
                 if (position != own_position)
                         ownership_contest_table(release->ownership, entry.table_offset,
@@ -118,9 +127,10 @@ static void contest_known(struct release *release, uint64_t own_position)
 static enum abi_code load_refcounts(struct release *release)
 {
         struct refcounts *rc = &release->image->refcounts;
-        for (uint64_t i = 0; i < release->count; i++) {
-                enum abi_code code = refcounts_want(rc, release->claims[i].first,
-                                                    release->claims[i].count);
+        const struct range_list *claims = &release->claims;
+        for (uint64_t i = 0; i < claims->count; i++) {
+                enum abi_code code =
+                    refcounts_want(rc, claims->ranges[i].first, claims->ranges[i].count);
                 if (code)
                         return code;
         }
@@ -131,7 +141,7 @@ static enum abi_code load_refcounts(struct release *release)
 enum abi_code release_prove(struct release *release, uint64_t own_position, bool scan_l2)
 {
         bool provable;
-        if (!release->count)
+        if (!release->claims.count)
                 return ABI_OK;
         enum abi_code code = load_refcounts(release);
         if (code || (code = find_free(release)) || (code = claim_all(release)))
@@ -188,11 +198,11 @@ static enum abi_code settle_run(struct release *release, const struct cluster_ra
 /* The claims in order, each cluster once: one that is claimed twice leaks once. */
 static enum abi_code unite_claims(const struct release *release, struct range_list *runs)
 {
-        if (!range_list_init(runs, release->count + 1))
+        const struct range_list *claims = &release->claims;
+        if (!range_list_init(runs, claims->count + 1))
                 return ABI_TOO_LARGE;
-        for (uint64_t i = 0; i < release->count; i++)
-                range_list_append(runs, release->claims[i].first,
-                                  release->claims[i].count);
+        memcpy(runs->ranges, claims->ranges, claims->count * sizeof *runs->ranges);
+        runs->count = claims->count;
         range_list_unite(runs);
         return ABI_OK;
 }
@@ -270,12 +280,15 @@ enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file
                 if (code)
                         return code;
         }
-        enum abi_code code = sectors_emit(&rc->sectors, step);
+        enum abi_code code = sectors_emit_parts(&rc->sectors, step);
         if (code)
                 return code;
         transaction_apply(step, 0);
-        for (uint64_t i = 0; i < release->freed_count; i++)
+        for (uint64_t i = 0; i < release->freed_count; i++) {
+                if (i && i % TRANSACTION_PART == 0)
+                        transaction_apply(step + 1, ABI_APPLY_PART);
                 emit_punch(&release->freed[i], step + 1, size, file_size);
+        }
         if ((code = emit_cut(release, step + 1, file_size)))
                 return code;
         transaction_apply(step + 1, 0);

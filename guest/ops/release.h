@@ -12,9 +12,7 @@
 
 struct release {
         struct image *image;
-        uint64_t capacity;
-        uint64_t count;
-        struct extent *claims; /* what the edit may stop using */
+        struct range_list claims; /* what the edit may stop using */
         uint64_t keep_count;
         struct extent *keeps; /* what the bitmap goes on using */
         uint64_t free_count;  /* runs of free clusters near the end of the file: with */
@@ -26,20 +24,24 @@ struct release {
         uint64_t leaked;      /* clusters */
 };
 
-/* Start; at most `capacity` runs will be claimed, and as many kept. */
-enum abi_code release_begin(struct image *image, uint64_t capacity,
+/* Start, with room for `claims` runs that are claimed (more take the arena), and for at
+ * most `keeps` that are kept. */
+enum abi_code release_begin(struct image *image, uint64_t claims, uint64_t keeps,
                             struct release *release);
 
-/* Claim a run of clusters; neighbours are joined. */
-void release_claim(struct release *release, uint64_t first, uint64_t count);
+/* Claim a run of clusters; neighbours are joined.  ABI_OK or ABI_TOO_LARGE. */
+enum abi_code release_claim(struct release *release, uint64_t first, uint64_t count);
 
 /* Clusters that the bitmap keeps: a claim on one of them does not hold. */
 void release_keep(struct release *release, uint64_t first, uint64_t count);
 
+/* For release_prove(): instead of a position in the directory. */
+#define RELEASE_NO_BITMAP   UINT64_MAX
+#define RELEASE_ALL_BITMAPS (UINT64_MAX - 1)
+
 /*
  * Prove the claims against everything else in the image: other bitmaps (all but
- * the entry at `own_position` in the directory; UINT64_MAX for none), and the
- * L2 tables with `scan_l2`.
+ * the entry at `own_position` in the directory), and the L2 tables with `scan_l2`.
  */
 enum abi_code release_prove(struct release *release, uint64_t own_position, bool scan_l2);
 

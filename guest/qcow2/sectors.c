@@ -113,6 +113,11 @@ uint64_t sectors_emit_cost(const struct sectors *sectors)
         return sectors->count * (ABI_SECTOR + 16);
 }
 
+static bool is_changed(const struct sector *sector)
+{
+        return memcmp(sector->now, sector->base, ABI_SECTOR) != 0;
+}
+
 static enum abi_code emit(struct sector *sector, uint32_t step)
 {
         uint32_t first = 0;
@@ -121,8 +126,6 @@ static enum abi_code emit(struct sector *sector, uint32_t step)
                 first++;
         while (end > first && sector->now[end - 1] == sector->base[end - 1])
                 end--;
-        if (first == end)
-                return ABI_OK;
         if (sector->fresh) { /* fresh writes are whole sectors */
                 first = 0;
                 end = ABI_SECTOR;
@@ -141,14 +144,31 @@ static enum abi_code emit(struct sector *sector, uint32_t step)
         return ABI_OK;
 }
 
-enum abi_code sectors_emit(struct sectors *sectors, uint32_t step)
+/* `part`: as many changes make one; the last is left to whoever applies the step. */
+static enum abi_code emit_all(struct sectors *sectors, uint32_t step, uint64_t part)
 {
+        uint64_t declared = 0;
         for (uint64_t i = 0; i < sectors->capacity; i++) {
-                if (!sectors->slots[i])
+                struct sector *sector = sectors->slots[i];
+                if (!sector || !is_changed(sector))
                         continue;
-                enum abi_code code = emit(sectors->slots[i], step);
+                if (declared++ == part) {
+                        transaction_apply(step, ABI_APPLY_PART);
+                        declared = 1;
+                }
+                enum abi_code code = emit(sector, step);
                 if (code)
                         return code;
         }
         return ABI_OK;
+}
+
+enum abi_code sectors_emit(struct sectors *sectors, uint32_t step)
+{
+        return emit_all(sectors, step, UINT64_MAX);
+}
+
+enum abi_code sectors_emit_parts(struct sectors *sectors, uint32_t step)
+{
+        return emit_all(sectors, step, TRANSACTION_PART);
 }

@@ -52,6 +52,12 @@ enum abi_code sectors_get_fresh(struct sectors *sectors, uint64_t offset,
  */
 enum abi_code sectors_emit(struct sectors *sectors, uint32_t step);
 
+/*
+ * The same for a step whose changes may be applied one by one, as those of a release:
+ * in parts, so that no number of sectors is too many to be declared.
+ */
+enum abi_code sectors_emit_parts(struct sectors *sectors, uint32_t step);
+
 /* An upper bound of the arena bytes that sectors_emit() takes now. */
 uint64_t sectors_emit_cost(const struct sectors *sectors);
 

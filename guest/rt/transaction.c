@@ -12,14 +12,18 @@ void transaction_begin(uint64_t old_size, uint64_t final_size, uint32_t flags)
         request->length = final_size;
 }
 
-void transaction_assert(uint64_t offset, const void *seen, uint64_t length)
+void transaction_assert_sum(uint64_t offset, uint64_t length, uint64_t sum)
 {
-        if (!length)
-                return;
         struct abi_request *request = doorbell_add(ABI_ASSERT, length);
         request->offset = offset;
         request->length = length;
-        request->value = fingerprint(seen, length);
+        request->value = sum;
+}
+
+void transaction_assert(uint64_t offset, const void *seen, uint64_t length)
+{
+        if (length)
+                transaction_assert_sum(offset, length, fingerprint(seen, length));
 }
 
 void transaction_claim(uint64_t offset, uint64_t length)

@@ -12,12 +12,20 @@
 
 #include "guest/abi.h"
 
+/* Changes of a step that are declared before a part of it is applied, where there may be
+ * any number of them: far below ABI_MAX_PENDING, because the host compares each with
+ * those before it. */
+#define TRANSACTION_PART 4096u
+
 /* Start: the file size the plan rests on, and the size it ends with.  `flags`: 0 or
  * ABI_BEGIN_PREPARES. */
 void transaction_begin(uint64_t old_size, uint64_t final_size, uint32_t flags);
 
 /* The image's [offset, +length) must still be what the guest saw. */
 void transaction_assert(uint64_t offset, const void *seen, uint64_t length);
+
+/* The same of bytes that are gone: by their fingerprint(). */
+void transaction_assert_sum(uint64_t offset, uint64_t length, uint64_t sum);
 
 /* The edit takes the clusters [offset, +length), to which nothing refers. */
 void transaction_claim(uint64_t offset, uint64_t length);
