@@ -86,14 +86,17 @@ struct abi_program {
 
 /* ---- the call: what the guest is asked to do ----------------------------- */
 
-/* Actions of `instar bitmap`; the guest refuses any other number. */
+/* Actions of `instar bitmap`, and one of `instar check`; the guest refuses any other
+ * number. */
 enum abi_action {
         ABI_ACTION_ADD = 1,
         ABI_ACTION_REMOVE = 2,
         ABI_ACTION_CLEAR = 3,
         ABI_ACTION_ENABLE = 4,
         ABI_ACTION_DISABLE = 5,
-        ABI_ACTION_MERGE = 6, /* all sources at once */
+        ABI_ACTION_MERGE = 6,      /* all sources at once */
+        ABI_ACTION_REMOVE_ALL = 7, /* of every bitmap: alone, and no target is named */
+        ABI_ACTION_RESET = 8,      /* alone: a bitmap in use is all dirty from now on */
 };
 
 #define ABI_MAX_ACTIONS       8u
@@ -105,14 +108,12 @@ enum abi_action {
 #define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
-        2u                     /* file_size cannot change; fresh clusters may hold data */
-#define ABI_CALL_COUNT      4u /* info: read the bitmaps' tables and data, too */
-#define ABI_CALL_PROGRESS   8u /* check: tell how far it is */
-#define ABI_CALL_REPAIR_ALL 16u /* repair: not only leaks */
-#define ABI_CALL_RESET_DAMAGED                                                           \
-        32u                    /* repair: bitmaps become all dirty, none is removed      \
-                                */
-#define ABI_CALL_PLAN_ONLY 64u /* repair: tell what would be done */
+        2u                       /* file_size cannot change; fresh clusters may hold data */
+#define ABI_CALL_COUNT         4u  /* info: read the bitmaps' tables and data, too */
+#define ABI_CALL_PROGRESS      8u  /* check: tell how far it is */
+#define ABI_CALL_DRY_RUN       16u /* bitmap, repair: plan everything, write nothing */
+#define ABI_CALL_REPAIR_ALL    32u /* repair: not only leaks */
+#define ABI_CALL_RESET_DAMAGED 64u /* repair: bitmaps become all dirty, none is removed */
 
 /* Bytes of the image. */
 struct abi_range {
@@ -337,8 +338,8 @@ enum abi_refcount_fault {
 struct abi_result {
         uint32_t code; /* enum abi_code */
         uint32_t actions_applied;
-        uint32_t bitmaps; /* in the image afterwards */
-        uint32_t reserved;
+        uint32_t bitmaps;  /* in the image afterwards */
+        uint32_t affected; /* of ABI_ACTION_REMOVE_ALL and _RESET: bitmaps that change */
         uint64_t leaked_clusters; /* not freed because ownership was not proved */
         uint64_t detail[4];
 };

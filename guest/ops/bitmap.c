@@ -40,14 +40,16 @@ static enum abi_code run(const struct abi_call *call, struct edit *edit)
         struct image *image = edit->image;
         enum abi_code code =
             image_open(image, call->file_size, call->flags & ABI_CALL_BLOCK_DEVICE);
-        if (image->header_bytes.bytes && !header_is_what_the_host_saw(image, call))
+        bool dry_run = call->flags & ABI_CALL_DRY_RUN;
+        if (image->header_bytes.bytes && !dry_run &&
+            !header_is_what_the_host_saw(image, call))
                 return ABI_HEADER_CHANGED;
         if (code || (code = target_apply_actions(image, call, &edit->target)) ||
             (code = prefetch(image)) || (code = edit_read_content(edit)))
                 return code;
         if ((code = edit_choose(edit)) || edit->how == EDIT_NOTHING)
                 return code;
-        if ((code = edit_prove(edit)) || (code = edit_allocate(edit)))
+        if ((code = edit_prove(edit)) || (code = edit_allocate(edit)) || dry_run)
                 return code;
         return edit_emit(edit);
 }
@@ -72,6 +74,7 @@ void guest_main(void)
                 failure_details(result.detail);
         result.actions_applied = edit->target.actions_applied;
         result.bitmaps = edit->target.bitmaps;
+        result.affected = edit->target.affected;
         result.leaked_clusters = edit->release.leaked + edit->growth.leaked;
         program_end(&result);
 }

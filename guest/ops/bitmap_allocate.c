@@ -26,9 +26,22 @@ static uint64_t directory_clusters(const struct edit *edit)
         return divide_up(edit->directory_size, edit->image->header.cluster_size);
 }
 
+static uint64_t data_clusters(const struct edit *edit)
+{
+        return edit->merge.data_clusters + edit->all_dirty.data_clusters;
+}
+
+static uint64_t new_table_entries(const struct edit *edit)
+{
+        if (edit->target.recreated)
+                return bitmap_table_entries(&edit->image->header,
+                                            edit->target.granularity_bits);
+        return edit->target.reset ? edit->all_dirty.entries : edit->old_entries;
+}
+
 static enum abi_code allocate_data(struct edit *edit)
 {
-        uint64_t left = edit->merge.data_clusters;
+        uint64_t left = data_clusters(edit);
         /* At worst one run for each hole, block and table, and a cluster each. */
         edit->data_extents = arena_alloc(left * sizeof *edit->data_extents);
         if (left && !edit->data_extents)
@@ -49,18 +62,13 @@ static enum abi_code allocate_clusters(struct edit *edit)
         uint64_t tables = 0;
         uint64_t directories = directory_clusters(edit);
         if (needs_table(edit)) {
-                edit->new_table_entries =
-                    edit->target.recreated
-                        ? bitmap_table_entries(h, edit->target.granularity_bits)
-                        : edit->old_entries;
+                edit->new_table_entries = new_table_entries(edit);
                 tables = table_clusters(h, edit->new_table_entries);
         }
-        enum abi_code code = ABI_OK;
-        if (tables + directories + edit->merge.data_clusters == 0)
+        uint64_t total = tables + directories + data_clusters(edit);
+        if (!total)
                 return ABI_OK;
-        code =
-            allocator_begin(edit->image, tables + directories + edit->merge.data_clusters,
-                            &edit->allocator);
+        enum abi_code code = allocator_begin(edit->image, total, &edit->allocator);
         if (!code && tables)
                 code = allocate_run(&edit->allocator, tables, &edit->new_table);
         if (!code && directories)
@@ -74,15 +82,33 @@ static enum abi_code allocate_clusters(struct edit *edit)
 
 /* ---- contents ------------------------------------------------------------------- */
 
+static enum abi_code build_all_dirty(struct edit *edit)
+{
+        const struct all_dirty *plan = &edit->all_dirty;
+        uint64_t data = 0;
+        if (plan->data_clusters) {
+                data = edit->data_extents[0].first * edit->image->header.cluster_size;
+                edit->data_content = arena_alloc(plan->data_bytes);
+                if (!edit->data_content)
+                        return ABI_TOO_LARGE;
+                all_dirty_store_data(plan, edit->data_content);
+        }
+        all_dirty_store_table(plan, data, edit->table_content);
+        return ABI_OK;
+}
+
 static enum abi_code build_table(struct edit *edit)
 {
-        if (!edit->target.merged || !edit->new_table.count)
+        const struct target *t = &edit->target;
+        if (!(t->merged || t->reset) || !edit->new_table.count)
                 return ABI_OK; /* zeros: a hole */
         edit->table_content_bytes =
             divide_up(edit->new_table_entries * 8, ABI_SECTOR) * ABI_SECTOR;
         edit->table_content = arena_alloc(edit->table_content_bytes);
         if (!edit->table_content)
                 return ABI_TOO_LARGE;
+        if (t->reset)
+                return build_all_dirty(edit);
         merge_store_table(&edit->merge, edit->data_extents, edit->table_content);
         return ABI_OK;
 }
@@ -100,6 +126,15 @@ static void store_new_entry(struct edit *edit, uint8_t *bytes)
         directory_store_entry(bytes, &entry);
 }
 
+void edit_store_changes(const struct edit *edit, uint8_t *entry)
+{
+        store_be32(entry + QCOW2_ENTRY_FLAGS, edit->target.flags);
+        if (!edit->new_table.count)
+                return;
+        store_be64(entry, edit->new_table.first << edit->image->header.cluster_bits);
+        store_be32(entry + QCOW2_ENTRY_TABLE_SIZE, (uint32_t)edit->new_table_entries);
+}
+
 /* The whole new directory: the old one without, or with a changed, entry. */
 static void copy_directory(struct edit *edit)
 {
@@ -115,10 +150,7 @@ static void copy_directory(struct edit *edit)
         }
         if (stays) {
                 uint8_t *entry = edit->directory_bytes + t->old.position;
-                store_be32(entry + QCOW2_ENTRY_FLAGS, t->flags);
-                if (edit->new_table.count)
-                        store_be64(entry, edit->new_table.first
-                                              << edit->image->header.cluster_bits);
+                edit_store_changes(edit, entry);
         } else if (t->exists) {
                 store_new_entry(edit, edit->directory_bytes + edit->directory_size -
                                           directory_entry_length(t->name.length));
@@ -223,7 +255,7 @@ static enum abi_code check_in_place(struct edit *edit)
 static enum abi_code check_memory(const struct edit *edit)
 {
         uint64_t clusters = edit->new_table.count + edit->new_directory.count +
-                            edit->merge.data_clusters + edit->allocator.planned_blocks;
+                            data_clusters(edit) + edit->allocator.planned_blocks;
         uint64_t sectors = clusters / (ABI_SECTOR / 2) + 2 * edit->data_extent_count +
                            edit->allocator.planned_blocks + 64;
         uint64_t needed = 2 * sectors_emit_cost(&edit->image->refcounts.sectors) +

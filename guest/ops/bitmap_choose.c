@@ -55,6 +55,8 @@ static bool recreation_changes_nothing(const struct edit *edit)
 static bool is_no_op(const struct edit *edit)
 {
         const struct target *t = &edit->target;
+        if (t->all_go)
+                return !edit->image->directory.count;
         if (!t->existed || !t->exists)
                 return t->existed == t->exists;
         if (t->recreated)
@@ -196,8 +198,9 @@ enum abi_code edit_prove(struct edit *edit)
         /* A stale list may name clusters that were freed and given away since. */
         bool scan = !(edit->call->flags & ABI_CALL_NO_OWNERSHIP_SCAN) ||
                     header_is_stale(&edit->image->header);
-        enum abi_code code = release_prove(
-            &edit->release, t->existed ? t->old.position : RELEASE_NO_BITMAP, scan);
+        uint64_t own = t->existed ? t->old.position : RELEASE_NO_BITMAP;
+        enum abi_code code =
+            release_prove(&edit->release, t->all_go ? RELEASE_ALL_BITMAPS : own, scan);
         if (!code && edit->how == EDIT_ZERO_TABLE)
                 code = confirm_zero_table(edit);
         if (code)

@@ -40,7 +40,8 @@ static void find_nonzero(struct edit *edit)
 
 static bool uses_old_content(const struct target *t)
 {
-        return t->existed && (!t->exists || t->recreated || t->cleared || t->merged);
+        return t->existed &&
+               (!t->exists || t->recreated || t->cleared || t->merged || t->reset);
 }
 
 static enum abi_code decide_merge(struct edit *edit)
@@ -95,6 +96,8 @@ static enum abi_code claim_nothing(struct edit *edit)
 enum abi_code edit_read_content(struct edit *edit)
 {
         const struct target *t = &edit->target;
+        if (t->all_go)
+                return edit_claim_all(edit);
         if (!uses_old_content(t))
                 return claim_nothing(edit);
         enum abi_code code = read_old_table(edit);
@@ -104,7 +107,10 @@ enum abi_code edit_read_content(struct edit *edit)
                 code = decide_merge(edit);
         else
                 edit->content_changes = true;
-        if (!code && edit->old_table && !t->merged) {
+        if (t->reset)
+                edit->all_dirty =
+                    all_dirty_plan(&edit->image->header, t->granularity_bits);
+        if (!code && edit->old_table && !t->merged && !t->reset) {
                 find_nonzero(edit);
                 edit->content_changes = edit->zero_length != 0;
         }

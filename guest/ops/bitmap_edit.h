@@ -17,6 +17,7 @@
 #include "guest/ops/bitmap_target.h"
 #include "guest/ops/merge.h"
 #include "guest/ops/release.h"
+#include "guest/qcow2/all_dirty.h"
 #include "guest/qcow2/extension_edit.h"
 #include "guest/qcow2/growth.h"
 
@@ -39,6 +40,9 @@ struct edit {
         const uint64_t *old_table; /* big-endian; NULL if not read, or unreadable */
         bool content_changes;
         struct merge merge;
+        struct all_dirty all_dirty; /* of a reset; zeros: none */
+        struct seen_table *seen;    /* of all bitmaps, if all go */
+        uint64_t seen_count;
 
         enum edit_switch how;
         bool entry_in_place;  /* the directory entry may be written in place */
@@ -59,7 +63,8 @@ struct edit {
         uint32_t bitmaps;
 
         uint64_t data_extent_count;
-        struct extent *data_extents; /* of the merge */
+        struct extent *data_extents; /* of the merge or the reset */
+        uint8_t *data_content; /* of the reset: all_dirty.data_bytes; NULL: no data */
 
         struct allocator allocator;
         struct growth growth;
@@ -69,6 +74,10 @@ struct edit {
 
 /* Read the old table where the actions need it; decide what changes in the bits. */
 enum abi_code edit_read_content(struct edit *edit);
+
+/* Where every bitmap goes: claim all tables and data, and assert what was seen. */
+enum abi_code edit_claim_all(struct edit *edit);
+void edit_assert_all(const struct edit *edit);
 
 /* Choose the switch, and claim the directory if it may have to move. */
 enum abi_code edit_choose(struct edit *edit);
@@ -84,6 +93,9 @@ enum abi_code edit_allocate(struct edit *edit);
 
 /* Emit everything but the end of the program. */
 enum abi_code edit_emit(struct edit *edit);
+
+/* Into the directory entry of a bitmap that stays: flags, and where the new table is. */
+void edit_store_changes(const struct edit *edit, uint8_t *entry);
 
 /* What the extension's body shall say; NULL when no bitmaps are left. */
 const struct bitmaps_body *edit_wanted_body(const struct edit *edit,

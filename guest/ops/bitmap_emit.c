@@ -45,6 +45,8 @@ static void assert_seen(const struct edit *edit)
         header_assert(edit->image);
         if (d->bytes)
                 transaction_assert(d->offset, d->bytes, d->size);
+        if (edit->target.all_go)
+                edit_assert_all(edit);
         if (edit->target.merged)
                 merge_assert(&edit->merge, edit->target.old.table_offset);
         else if (edit->old_table)
@@ -91,6 +93,9 @@ static void emit_contents(struct edit *edit)
         if (edit->table_content)
                 transaction_fresh(STEP_BUILD, edit->new_table.first * size,
                                   edit->table_content, edit->table_content_bytes);
+        if (edit->data_content)
+                transaction_fresh(STEP_BUILD, edit->data_extents[0].first * size,
+                                  edit->data_content, edit->all_dirty.data_bytes);
         if (edit->new_directory.count)
                 transaction_fresh(
                     STEP_BUILD, edit->new_directory.first * size, edit->directory_bytes,
@@ -157,12 +162,10 @@ static enum abi_code emit_entry_switch(struct edit *edit, uint32_t step)
         if (!entry)
                 return ABI_TOO_LARGE;
         memcpy(entry, old, QCOW2_ENTRY_FIXED);
-        store_be32(entry + QCOW2_ENTRY_FLAGS, t->flags);
+        edit_store_changes(edit, entry);
         uint32_t first = QCOW2_ENTRY_FLAGS;
         uint32_t end = QCOW2_ENTRY_FLAGS + 4;
         if (edit->how == EDIT_TABLE) {
-                store_be64(entry,
-                           edit->new_table.first * edit->image->header.cluster_size);
                 first = 0;
                 if (t->flags == t->old.flags)
                         end = 8;

@@ -100,6 +100,28 @@ static enum abi_code change(const struct image *image, uint32_t action, struct t
         return ABI_OK;
 }
 
+/* In use, and nothing else that forbids to use it: then only the bits are unknown. */
+static enum abi_code reset(const struct image *image, struct target *t)
+{
+        struct directory_entry idle = t->old;
+        if (!t->exists)
+                return ABI_NOT_FOUND;
+        idle.flags &= ~(uint32_t)QCOW2_BITMAP_IN_USE;
+        if (bitmap_is_unusable(image, &idle))
+                return ABI_IN_USE;
+        if (idle.flags == t->old.flags)
+                return ABI_OK;
+        /* The disk may have another size now than when the table was made. */
+        if (!image->header.size)
+                return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, 0, 0, 0);
+        if (!bitmap_size_allowed(&image->header, t->granularity_bits))
+                return ABI_TOO_LARGE;
+        t->reset = true;
+        t->flags = idle.flags;
+        t->affected = 1;
+        return ABI_OK;
+}
+
 static enum abi_code apply(const struct image *image, const struct abi_call *call,
                            uint32_t action, struct target *t)
 {
@@ -113,15 +135,36 @@ static enum abi_code apply(const struct image *image, const struct abi_call *cal
         case ABI_ACTION_DISABLE:
         case ABI_ACTION_MERGE:
                 return change(image, action, t);
+        case ABI_ACTION_RESET:
+                return reset(image, t);
         default:
                 return ABI_BAD_ACTION;
         }
+}
+
+/* Invocations of their own (the command line sees to it). */
+static bool stands_alone(uint32_t action)
+{
+        return action == ABI_ACTION_MERGE || action == ABI_ACTION_RESET;
+}
+
+static enum abi_code remove_all(const struct image *image, const struct abi_call *call,
+                                struct target *t)
+{
+        if (call->action_count != 1 || call->target_length)
+                return ABI_BAD_ACTION;
+        t->all_go = true;
+        t->affected = image->directory.count;
+        t->actions_applied = 1;
+        return ABI_OK;
 }
 
 enum abi_code target_apply_actions(const struct image *image, const struct abi_call *call,
                                    struct target *t)
 {
         memset(t, 0, sizeof *t);
+        if (call->actions[0] == ABI_ACTION_REMOVE_ALL)
+                return remove_all(image, call, t);
         t->name.bytes = call->target;
         t->name.length = call->target_length;
         if (!t->name.length || t->name.length > QCOW2_MAX_NAME)
@@ -135,8 +178,7 @@ enum abi_code target_apply_actions(const struct image *image, const struct abi_c
         t->granularity_bits = t->old.granularity_bits;
         for (uint32_t i = 0; i < call->action_count; i++) {
                 uint32_t action = call->actions[i];
-                /* A merge is an invocation of its own (the command line sees to it). */
-                if (action == ABI_ACTION_MERGE && call->action_count != 1)
+                if (stands_alone(action) && call->action_count != 1)
                         return ABI_BAD_ACTION;
                 enum abi_code code = apply(image, call, action, t);
                 if (code)

@@ -290,7 +290,7 @@ static enum abi_code run(struct repair *r)
         if (!code)
                 code = r->all ? plan_all(r, check) : plan_leaks(r, check);
         overlay_stop();
-        if (code || overlay_is_empty(&r->overlay) || r->call->flags & ABI_CALL_PLAN_ONLY)
+        if (code || overlay_is_empty(&r->overlay) || r->call->flags & ABI_CALL_DRY_RUN)
                 return code;
         return repair_emit(r);
 }

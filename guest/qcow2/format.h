@@ -60,6 +60,7 @@
 
 /* Bitmap directory entry. */
 #define QCOW2_ENTRY_FIXED             24u
+#define QCOW2_ENTRY_TABLE_SIZE        8u
 #define QCOW2_ENTRY_FLAGS             12u /* offset of the flags inside an entry */
 #define QCOW2_BITMAP_IN_USE           1u
 #define QCOW2_BITMAP_AUTO             2u

@@ -59,7 +59,7 @@ static uint32_t flags_of(const struct check_options *options)
 {
         return (options->repair == CHECK_REPAIR_ALL ? ABI_CALL_REPAIR_ALL : 0) |
                (options->reset_damaged ? ABI_CALL_RESET_DAMAGED : 0) |
-               (options->dry_run ? ABI_CALL_PLAN_ONLY : 0);
+               (options->dry_run ? ABI_CALL_DRY_RUN : 0);
 }
 
 static void fail(struct repair_result *r, enum message message, int error)

@@ -137,20 +137,44 @@ static enum abi_code merge(struct model *model, struct model_bitmap *target,
         return ABI_OK;
 }
 
+/* Not in use: nothing happens.  The bits of the others are not known to the model. */
+static enum abi_code reset(struct model *model, struct model_bitmap *bitmap)
+{
+        struct model_bitmap idle = *bitmap;
+        idle.flags &= ~IN_USE;
+        if (unusable(model, &idle))
+                return ABI_IN_USE;
+        if (!(bitmap->flags & IN_USE))
+                return ABI_OK;
+        uint64_t bits = ceil_div(model->virtual_size, 1ull << bitmap->granularity_bits);
+        memset(bitmap->bits, 0xff, bitmap->bits_length);
+        if (bits % 8)
+                bitmap->bits[bits / 8] = (uint8_t)((1u << bits % 8) - 1);
+        bitmap->flags = idle.flags;
+        return ABI_OK;
+}
+
 static enum abi_code act(struct model *model, const struct abi_call *call,
                          uint32_t action)
 {
         struct model_bitmap *bitmap = find(model, call->target, call->target_length);
         if (action == ABI_ACTION_ADD)
                 return add(model, call);
-        if (action < ABI_ACTION_ADD || action > ABI_ACTION_MERGE)
+        if (action < ABI_ACTION_ADD || action > ABI_ACTION_RESET)
                 return ABI_BAD_ACTION;
+        if (action == ABI_ACTION_REMOVE_ALL) {
+                while (model->count)
+                        remove_bitmap(model, &model->bitmaps[0]);
+                return ABI_OK;
+        }
         if (!bitmap)
                 return ABI_NOT_FOUND;
         if (action == ABI_ACTION_REMOVE) {
                 remove_bitmap(model, bitmap);
                 return ABI_OK;
         }
+        if (action == ABI_ACTION_RESET)
+                return reset(model, bitmap);
         if (unusable(model, bitmap))
                 return ABI_IN_USE;
         if (action == ABI_ACTION_ENABLE)

@@ -52,7 +52,7 @@ void ops_make(struct ops *ops, const struct made_options *options)
 
 static uint32_t action_of(char letter)
 {
-        static const char letters[] = "arcedm";
+        static const char letters[] = "arcedmAs";
         const char *found = strchr(letters, letter);
         return found ? (uint32_t)(found - letters) + ABI_ACTION_ADD : 99;
 }

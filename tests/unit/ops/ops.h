@@ -45,7 +45,8 @@ void ops_look(struct ops *ops);
 
 /*
  * Fill in a call.  `actions`: letters in order: a add, r remove, c clear, e enable, d
- * disable, m merge.  `sources`: names separated by '|', or NULL.
+ * disable, m merge; and A remove all (of the name ""), s reset.  `sources`: names
+ * separated by '|', or NULL.
  */
 void ops_call(struct abi_call *call, const char *name, const char *actions,
               uint64_t granularity, const char *sources);

@@ -123,7 +123,15 @@ void random_call(const struct model *model, struct abi_call *call)
                 random_merge(model, call);
                 return;
         }
+        if (!random_below(24)) {
+                ops_call(call, "", "A", 0, NULL);
+                return;
+        }
         random_target(model, name);
+        if (!random_below(6)) {
+                ops_call(call, name, "s", 0, NULL);
+                return;
+        }
         bool there = model_has(model, name);
         uint64_t count = 1 + random_below(random_below(3) ? 2 : 8);
         for (uint64_t i = 0; i < count; i++) {

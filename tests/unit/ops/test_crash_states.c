@@ -9,7 +9,8 @@
 
 #include "tests/unit/ops/crash.h"
 
-#define AUTO 2u
+#define IN_USE 1u
+#define AUTO   2u
 
 static const uint32_t all_cluster_bits[] = {9, 12, 16};
 
@@ -92,6 +93,7 @@ static void every_state_of_an_edit_among_three_bitmaps_is_valid(void **state)
             {"sparse", "e", NULL},   {"data", "ra", NULL},
             {"empty", "ra", NULL},   {"empty", "rad", NULL},
             {"sparse", "m", "data"}, {"empty", "m", "data|sparse"},
+            {"", "A", NULL},
         };
         (void)state;
         at_every_shape(&three_bitmaps, edits, sizeof edits / sizeof edits[0]);
@@ -113,19 +115,33 @@ static void every_state_of_the_first_bitmap_is_valid(void **state)
 
 static void every_state_of_the_last_bitmap_is_valid(void **state)
 {
-        static const struct edit_case edits[] = {
-            {"last", "r", NULL}, {"last", "ra", NULL}, {"last", "cd", NULL}};
+        static const struct edit_case edits[] = {{"last", "r", NULL},
+                                                 {"", "A", NULL},
+                                                 {"last", "ra", NULL},
+                                                 {"last", "cd", NULL}};
         struct made_options options = {
             .data_clusters = 3,
             .bitmap_count = 1,
             .bitmaps = {{.name = "last", .flags = AUTO, .fill = MADE_DATA}},
         };
         (void)state;
-        at_every_shape(&options, edits, 3);
+        at_every_shape(&options, edits, 4);
         options.autoclear = 1ull << 40;
-        at_every_shape(&options, edits, 1);
+        at_every_shape(&options, edits, 2);
         options.autoclear = 0;
         options.stale = true;
+        at_every_shape(&options, edits, 3);
+}
+
+/* Bits of the table, with data for the last cluster; the entry in one sector or two. */
+static void every_state_of_a_reset_is_valid(void **state)
+{
+        static const struct edit_case edits[] = {{"data", "s", NULL},
+                                                 {"sparse", "s", NULL}};
+        struct made_options options = three_bitmaps;
+        (void)state;
+        options.bitmaps[0].flags |= IN_USE;
+        options.bitmaps[1].flags |= IN_USE;
         at_every_shape(&options, edits, 2);
 }
 
@@ -209,6 +225,7 @@ int main(void)
             cmocka_unit_test(every_state_of_an_edit_among_three_bitmaps_is_valid),
             cmocka_unit_test(every_state_of_the_first_bitmap_is_valid),
             cmocka_unit_test(every_state_of_the_last_bitmap_is_valid),
+            cmocka_unit_test(every_state_of_a_reset_is_valid),
             cmocka_unit_test(every_state_of_a_header_of_two_sectors_is_valid),
             cmocka_unit_test(every_state_of_a_new_refcount_block_is_valid),
             cmocka_unit_test(every_state_of_a_larger_refcount_table_is_valid),

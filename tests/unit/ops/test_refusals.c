@@ -230,8 +230,9 @@ static void actions_that_are_none(void **state)
         struct abi_call call;
         (void)state;
         for (uint32_t action = 0; action < 300; action++) {
-                if (action >= ABI_ACTION_ADD && action <= ABI_ACTION_MERGE)
-                        continue;
+                if ((action >= ABI_ACTION_ADD && action <= ABI_ACTION_MERGE) ||
+                    action == ABI_ACTION_RESET)
+                        continue; /* to remove all names no bitmap */
                 ops_call(&call, "one", "e", 0, NULL);
                 call.actions[0] = action;
                 assert_int_equal(ops_run_call(&ops, &call), ABI_BAD_ACTION);
@@ -243,6 +244,10 @@ static void actions_that_are_none(void **state)
         assert_int_equal(ops_run_call(&ops, &call), ABI_BAD_ACTION);
         ops_call(&call, "one", "me", 0, "two");
         assert_int_equal(ops_run_call(&ops, &call), ABI_BAD_ACTION);
+        assert_int_equal(ops_run(&ops, "one", "es"), ABI_BAD_ACTION);
+        assert_int_equal(ops_run(&ops, "one", "sr"), ABI_BAD_ACTION);
+        assert_int_equal(ops_run(&ops, "", "AA"), ABI_BAD_ACTION);
+        assert_int_equal(ops_run(&ops, "one", "rA"), ABI_BAD_ACTION);
         ops_call(&call, "one", "m", 0, "two");
         call.source_count = ABI_MAX_MERGE_SOURCES + 1;
         assert_int_equal(ops_run_call(&ops, &call), ABI_BAD_ACTION);
