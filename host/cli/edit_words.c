@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/cli/edit_words.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "host/cli/debug.h"
+#include "host/cli/exit_code.h"
+#include "host/cli/messages.h"
+#include "host/cli/recovery_exit.h"
+
+static bool is_finished(const struct edit_report *report)
+{
+        return report->outcome == EDIT_GUEST_RESULT && report->result.code == ABI_OK;
+}
+
+bool edit_was_done(const struct edit_report *report)
+{
+        return is_finished(report) || report->committed;
+}
+
+static struct message_values values_of(const struct edit_words *words,
+                                       const struct edit_report *report)
+{
+        return (struct message_values){
+            .path = words->path,
+            .argument = words->argument,
+            .journal = report->journal_path[0] ? report->journal_path : "of the image",
+            .error = abs(report->error),
+            .signal = report->signal,
+        };
+}
+
+int edit_words_failure(const struct edit_words *words, const struct edit_report *report,
+                       struct text *err)
+{
+        struct message_values values = values_of(words, report);
+        enum message message = message_of_outcome(report->outcome, values.error);
+
+        const struct recovery_item *stop = recovery_stop(&report->recovery);
+
+        if (report->outcome == EDIT_RECOVERY_STOPPED && stop)
+                message = message_of_recovery(stop, &values);
+        if (report->outcome == EDIT_GUEST_RESULT)
+                message = message_of_result(&report->result, &values);
+        /* Without a path no place was found: journal_place_choose() says what EPERM
+         * means. */
+        if (message == MESSAGE_JOURNAL_ERROR && values.error == EPERM &&
+            !report->journal_path[0])
+                message = MESSAGE_JOURNAL_NOT_PRIVATE;
+        message_append(err, words->command, message, &values);
+        if (report->outcome == EDIT_RECOVERY_STOPPED && stop)
+                return exit_code_of_recovery(stop->state);
+        return report->outcome == EDIT_SIGNAL ? EXIT_SIGNAL_BASE + report->signal
+                                              : EXIT_REFUSED;
+}
+
+void edit_words_leftovers(const struct edit_words *words,
+                          const struct edit_report *report, struct text *err)
+{
+        struct message_values values = values_of(words, report);
+
+        values.detail[0] = report->result.leaked_clusters;
+        if (values.detail[0])
+                message_append(err, words->command, MESSAGE_WARNING_LEAKED, &values);
+        if (report->outcome == EDIT_JOURNAL_KEPT)
+                message_append(err, words->command, MESSAGE_WARNING_JOURNAL_KEPT,
+                               &values);
+        else if (!is_finished(report))
+                message_append(err, words->command, MESSAGE_WARNING_UNFINISHED, &values);
+}
+
+/* Recovery is silent, but for what the user may miss. */
+static void append_set_aside(const struct edit_words *words,
+                             const struct edit_report *report, struct text *err)
+{
+        for (unsigned int i = 0; i < report->recovery.count; i++) {
+                const struct recovery_item *item = &report->recovery.items[i];
+                const struct message_values values = {.journal = item->path,
+                                                      .argument = item->new_path};
+
+                if (item->state == RECOVERY_SET_ASIDE)
+                        message_append(err, words->command, MESSAGE_WARNING_SET_ASIDE,
+                                       &values);
+        }
+}
+
+void edit_words_notes(const struct edit_words *words, const struct edit_report *report,
+                      int exit_code, struct text *err)
+{
+        struct message_values index = {.error = -report->index_error};
+
+        append_set_aside(words, report, err);
+        if (report->index_error && exit_code == EXIT_DONE)
+                message_append(err, words->command, MESSAGE_WARNING_INDEX, &index);
+        if (words->debug && !is_finished(report))
+                debug_append(err, report->outcome, report->result.code, &report->trace);
+}
