@@ -19,6 +19,7 @@ enum {
         OPTION_ENABLE,
         OPTION_DISABLE,
         OPTION_MERGE,
+        OPTION_REMOVE_ALL,
         OPTION_OUTPUT,
         OPTION_OBJECT,
         OPTION_IMAGE_OPTS,
@@ -36,7 +37,8 @@ static const struct option long_options[] = {
     {"journal-dir", required_argument, NULL, OPTION_JOURNAL_DIRECTORY},
     {"discard-journal", no_argument, NULL, OPTION_DISCARD_JOURNAL},
     {"memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT},
-#define OWN_OPTIONS 4
+    {"remove-all", no_argument, NULL, OPTION_REMOVE_ALL},
+#define OWN_OPTIONS 5
     /* the specification's */
     {"add", no_argument, NULL, OPTION_ADD},
     {"remove", no_argument, NULL, OPTION_REMOVE},
@@ -133,6 +135,9 @@ static bool take(int option, const char *argument, struct bitmap_options *option
         case OPTION_MERGE:
                 take_source(argument, options);
                 return true;
+        case OPTION_REMOVE_ALL:
+                options->remove_all = true;
+                return true;
         case 'g':
                 options->granularity = argument;
                 return true;
@@ -167,20 +172,29 @@ static bool take(int option, const char *argument, struct bitmap_options *option
         }
 }
 
-/* What stands behind "--", and whether both positional arguments are there. */
+/* Are the positional arguments there?  All bitmaps together have no name. */
+static bool check_positionals(const struct bitmap_options *options,
+                              struct option_error *error)
+{
+        if (options->remove_all && !options->filename)
+                return option_reject(error, MESSAGE_NO_FILENAME, "");
+        if (options->remove_all && options->target)
+                return option_reject(error, MESSAGE_EXTRA_POSITIONAL, options->target);
+        if (!options->filename)
+                return option_reject(error, MESSAGE_NO_POSITIONALS, "");
+        if (!options->target && !options->remove_all)
+                return option_reject(error, MESSAGE_NO_BITMAP_NAME, options->filename);
+        return true;
+}
+
+/* What stands behind "--", and then all positional arguments. */
 static enum bitmap_parse finish(int argc, char **argv, struct bitmap_options *options,
                                 struct option_error *error)
 {
         for (int i = optind; i < argc; i++)
                 if (!take_positional(argv[i], options, error))
                         return BITMAP_REJECTED;
-        if (!options->filename)
-                option_reject(error, MESSAGE_NO_POSITIONALS, "");
-        else if (!options->target)
-                option_reject(error, MESSAGE_NO_BITMAP_NAME, options->filename);
-        else
-                return BITMAP_RUN;
-        return BITMAP_REJECTED;
+        return check_positionals(options, error) ? BITMAP_RUN : BITMAP_REJECTED;
 }
 
 enum bitmap_parse bitmap_parse(int argc, char **argv, struct bitmap_options *options,

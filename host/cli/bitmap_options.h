@@ -18,6 +18,7 @@
 struct bitmap_options {
         const char *filename;
         const char *target;
+        bool remove_all;       /* then there is no target */
         size_t metadata_count; /* flags other than --merge; may exceed the array */
         uint32_t metadata[ABI_MAX_ACTIONS]; /* enum abi_action, the first in order */
         bool adds;                          /* --add is among the flags */

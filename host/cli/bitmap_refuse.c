@@ -19,10 +19,12 @@ static enum message refuse_actions(const struct bitmap_options *options)
                 return MESSAGE_IMAGE_OPTS;
         if (options->cross_file)
                 return MESSAGE_CROSS_FILE;
-        if (options->metadata_count + merges == 0)
+        if (options->metadata_count + merges == 0 && !options->remove_all)
                 return MESSAGE_NO_ACTION;
         if (options->granularity && !options->adds)
                 return MESSAGE_GRANULARITY_WITHOUT_ADD;
+        if (options->remove_all && options->metadata_count + merges)
+                return MESSAGE_REMOVE_ALL_MIXED;
         if (options->metadata_count + merges > ABI_MAX_ACTIONS)
                 return MESSAGE_TOO_MANY_ACTIONS;
         if (merges && options->metadata_count)
@@ -87,6 +89,10 @@ static void take_actions(const struct bitmap_options *options, struct abi_call *
                 call->action_count = 1;
                 call->actions[0] = ABI_ACTION_MERGE;
         }
+        if (options->remove_all) {
+                call->action_count = 1;
+                call->actions[0] = ABI_ACTION_REMOVE_ALL;
+        }
         call->flags = options->no_ownership_scan ? ABI_CALL_NO_OWNERSHIP_SCAN : 0;
 }
 
@@ -99,7 +105,7 @@ enum message bitmap_refuse(const struct bitmap_options *options, struct abi_call
         message = refuse_actions(options);
         if (!message)
                 message = take_granularity(options->granularity, &call->granularity);
-        if (!message)
+        if (!message && !options->remove_all)
                 message = take_target(options->target, call);
         if (!message)
                 message = take_sources(options, call);

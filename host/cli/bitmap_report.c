@@ -7,13 +7,18 @@
 
 static const char command[] = "instar bitmap";
 
-/* The specification's envelope, to the byte. */
-static void append_json(struct text *out, const struct abi_result *result)
+/* The specification's envelope, to the byte; and what went, where all went. */
+static void append_json(struct text *out, const struct bitmap_options *options,
+                        const struct abi_result *result)
 {
         text_string(out, "{\n  \"actions-applied\": ");
         text_number(out, result->actions_applied);
         text_string(out, ",\n  \"resulting-bitmaps\": ");
         text_number(out, result->bitmaps);
+        if (options->remove_all) {
+                text_string(out, ",\n  \"removed-bitmaps\": ");
+                text_number(out, result->affected);
+        }
         text_string(out, "\n}\n");
 }
 
@@ -46,7 +51,7 @@ static int report_success(const struct bitmap_options *options,
                 return EXIT_REFUSED;
         }
         if (options->json)
-                append_json(out, &report->result);
+                append_json(out, options, &report->result);
         edit_words_leftovers(words, report, err);
         return EXIT_DONE;
 }

@@ -57,6 +57,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
                            0},
     [MESSAGE_GRANULARITY_WITHOUT_ADD] = {"granularity only supported with --add", 0},
     [MESSAGE_TOO_MANY_ACTIONS] = {"too many actions (max 8)", 0},
+    [MESSAGE_REMOVE_ALL_MIXED] =
+        {"--remove-all excludes every other action",
+         "run the others in an invocation of their own, before or behind it"},
     [MESSAGE_MERGE_MIXED] =
         {"mixing --merge with other actions in one invocation is not supported",
          "run the merge in an invocation of its own"},

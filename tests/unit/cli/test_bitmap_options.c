@@ -238,6 +238,21 @@ static void exactly_two_positionals_are_taken(void **state)
                          BITMAP_RUN); /* refused later, in words */
 }
 
+static void to_remove_all_takes_an_image_and_no_bitmap(void **state)
+{
+        (void)state;
+        assert_int_equal(PARSE("--remove-all", "x"), BITMAP_RUN);
+        assert_true(options.remove_all);
+        assert_int_equal(options.metadata_count, 0);
+        assert_int_equal(PARSE("x", "--remove-all", "--output=json"), BITMAP_RUN);
+        assert_int_equal(PARSE("--remove", "x", "b"), BITMAP_RUN);
+        assert_false(options.remove_all);
+        expect_rejected(PARSE("--remove-all"), MESSAGE_NO_FILENAME, "");
+        expect_rejected(PARSE("--remove-all", "x", "b"), MESSAGE_EXTRA_POSITIONAL, "b");
+        expect_rejected(PARSE("x", "b", "--remove-all"), MESSAGE_EXTRA_POSITIONAL, "b");
+        expect_rejected(PARSE("--remove-al", "x"), MESSAGE_OPTION_UNKNOWN, "--remove-al");
+}
+
 static void a_file_name_is_literal(void **state)
 {
         (void)state;
@@ -303,6 +318,7 @@ int main(void)
             cmocka_unit_test(a_missing_or_needless_argument_is_rejected),
             cmocka_unit_test(only_human_and_json_are_outputs),
             cmocka_unit_test(exactly_two_positionals_are_taken),
+            cmocka_unit_test(to_remove_all_takes_an_image_and_no_bitmap),
             cmocka_unit_test(a_file_name_is_literal),
             cmocka_unit_test(help_and_version_win_where_they_stand),
             cmocka_unit_test(more_flags_than_fit_are_counted_and_not_stored),

@@ -235,6 +235,22 @@ static void the_ownership_scan_is_left_out_only_on_request(void **state)
         assert_int_equal(call.flags, ABI_CALL_NO_OWNERSHIP_SCAN);
 }
 
+static void to_remove_all_is_one_action_and_names_no_bitmap(void **state)
+{
+        struct bitmap_options options = {.filename = "x.qcow2", .remove_all = true};
+
+        (void)state;
+        assert_int_equal(refuse(&options), MESSAGE_NONE);
+        assert_int_equal(call.action_count, 1);
+        assert_int_equal(call.actions[0], ABI_ACTION_REMOVE_ALL);
+        assert_int_equal(call.target_length, 0);
+        options.granularity = "64k";
+        assert_int_equal(refuse(&options), MESSAGE_GRANULARITY_WITHOUT_ADD);
+        options.granularity = NULL;
+        add_source(&options, "s");
+        assert_int_equal(refuse(&options), MESSAGE_REMOVE_ALL_MIXED);
+}
+
 /* ---- precedence ---- */
 
 static void spoil_object(struct bitmap_options *options)
@@ -256,6 +272,13 @@ static void spoil_granularity_without_add(struct bitmap_options *options)
 {
         options->granularity = "64k";
         if (!options->metadata_count)
+                add_action(options, ABI_ACTION_CLEAR);
+}
+
+static void spoil_remove_all_mixed(struct bitmap_options *options)
+{
+        options->remove_all = true;
+        if (!options->metadata_count && !options->source_count)
                 add_action(options, ABI_ACTION_CLEAR);
 }
 
@@ -316,6 +339,7 @@ static const struct {
     {MESSAGE_IMAGE_OPTS, spoil_image_opts},
     {MESSAGE_CROSS_FILE, spoil_cross_file},
     {MESSAGE_GRANULARITY_WITHOUT_ADD, spoil_granularity_without_add},
+    {MESSAGE_REMOVE_ALL_MIXED, spoil_remove_all_mixed},
     {MESSAGE_TOO_MANY_ACTIONS, spoil_too_many_actions},
     {MESSAGE_MERGE_MIXED, spoil_merge_mixed},
     {MESSAGE_TOO_MANY_SOURCES, spoil_too_many_sources},
@@ -399,6 +423,7 @@ int main(void)
             cmocka_unit_test(the_pool_holds_2048_bytes_of_names),
             cmocka_unit_test(only_qcow2_is_a_format),
             cmocka_unit_test(the_ownership_scan_is_left_out_only_on_request),
+            cmocka_unit_test(to_remove_all_is_one_action_and_names_no_bitmap),
             cmocka_unit_test(the_earlier_of_two_refusals_is_told),
             cmocka_unit_test(no_action_is_told_after_the_unsupported_and_before_the_rest),
         };

@@ -56,6 +56,23 @@ static void json_is_the_exact_envelope(void **state)
         assert_string_equal(err.bytes, "");
 }
 
+static void where_all_went_json_says_how_many(void **state)
+{
+        const struct bitmap_options all = {
+            .filename = "x.qcow2", .remove_all = true, .json = true};
+        struct edit_report report = done();
+
+        (void)state;
+        report.result = (struct abi_result){.actions_applied = 1, .affected = 70};
+        assert_int_equal(tell(&all, &report, false), 0);
+        assert_string_equal(out.bytes,
+                            "{\n  \"actions-applied\": 1,\n  \"resulting-bitmaps\": 0,\n"
+                            "  \"removed-bitmaps\": 70\n}\n");
+        report.result.code = ABI_DIRTY; /* there is no name to tell */
+        report.committed = false;
+        assert_int_equal(tell(&all, &report, false), 1);
+}
+
 static void a_net_no_op_is_a_success(void **state)
 {
         struct edit_report report = done();
@@ -276,6 +293,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(success_is_silent),
             cmocka_unit_test(json_is_the_exact_envelope),
+            cmocka_unit_test(where_all_went_json_says_how_many),
             cmocka_unit_test(a_net_no_op_is_a_success),
             cmocka_unit_test(failure_leaves_stdout_empty_and_tells_the_row_first),
             cmocka_unit_test(leaked_clusters_are_a_warning_not_a_failure),
