@@ -20,18 +20,20 @@ MAX_RUNS = 600
 
 
 class RandomImage:
-    """An image made from a seed; the bitmaps' names are b0, b1..."""
+    """An image made from a seed; the bitmaps' names are b0, b1...  `widths`: of refcounts;
+    `odd`: with sizes that no program of qemu's leaves."""
 
-    def __init__(self, path, seed, count):
+    def __init__(self, path, seed, count, widths=WIDTHS, odd=True):
         self.chance = random.Random(seed)
         self.path, self.count = path, count
         cluster = CLUSTERS[seed % len(CLUSTERS)]
         self.size = self._random_size(cluster)
         images.create(path, self.size, cluster=cluster,
-                      options=f"refcount_bits={self.chance.choice(WIDTHS)}")
+                      options=f"refcount_bits={self.chance.choice(widths)}")
         with Craft(path) as image:
             self._make_bitmaps(image, seed)
-            self._make_odd(image)
+            if odd:
+                self._make_odd(image)
 
     def _random_size(self, cluster):
         """So that every granularity that makes sense has its turn, and the last granule is
