@@ -135,8 +135,8 @@ static uint64_t zero_cluster(struct check *c)
         return r->zero_cluster;
 }
 
-/* A cluster that reads as zeros.  Version 2 has no flag for that; and what lies behind the
- * end of the file of an encrypted image reads as decrypted zeros, not as zeros. */
+/* A cluster that reads as zeros.  Version 2 has no flag for that; and what lies behind
+ * the end of the file of an encrypted image reads as decrypted zeros, not as zeros. */
 static void make_zero(struct check *c, uint64_t *entry, uint64_t *bitmap)
 {
         if (skims) {

@@ -16,9 +16,11 @@
 #include "host/cli/check_image.h"
 #include "host/cli/check_options.h"
 #include "host/cli/check_report.h"
+#include "host/cli/check_reset.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/json.h"
 #include "host/cli/program.h"
+#include "host/sandbox/sandbox.h"
 #include "host/vmm/signals.h"
 
 static const char command[] = "instar check";
@@ -332,11 +334,13 @@ int check_command(int argc, char **argv)
                 exit_code = program_reject(command, &error);
                 break;
         case CHECK_RUN:
-                exit_code = run(&options);
+                exit_code = options.reset_in_use ? check_reset(&options, argc, argv)
+                                                 : run(&options);
                 break;
         case CHECK_NO_MEMORY:
                 break;
         }
-        free(options.paths);
+        if (!sandbox_armed())
+                free(options.paths);
         return exit_code;
 }

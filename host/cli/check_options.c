@@ -12,6 +12,7 @@ enum {
         OPTION_DISCARD_JOURNAL,
         OPTION_MEMORY_LIMIT,
         OPTION_RESET_DAMAGED,
+        OPTION_RESET_IN_USE,
 };
 
 static const char short_options[] = "-:nqpUf:r:hV";
@@ -20,6 +21,7 @@ static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"repair", required_argument, NULL, 'r'},
     {"reset-damaged", no_argument, NULL, OPTION_RESET_DAMAGED},
+    {"reset-in-use", required_argument, NULL, OPTION_RESET_IN_USE},
     {"dry-run", no_argument, NULL, 'n'},
     {"quiet", no_argument, NULL, 'q'},
     {"progress", no_argument, NULL, 'p'},
@@ -60,6 +62,9 @@ static bool take(int option, const char *argument, struct check_options *options
         case OPTION_ALL:
                 options->all = true;
                 return true;
+        case OPTION_RESET_IN_USE:
+                options->reset_in_use = argument;
+                return true;
         case 'n':
                 options->dry_run = true;
                 return true;
@@ -98,6 +103,13 @@ static bool take(int option, const char *argument, struct check_options *options
         }
 }
 
+/* A reset is an edit of one image. */
+static bool goes_with_others(const struct check_options *options)
+{
+        return options->all || options->force_share || options->repair ||
+               options->path_count != 1;
+}
+
 static enum check_parse finish(int argc, char **argv, struct check_options *options,
                                struct option_error *error)
 {
@@ -111,6 +123,8 @@ static enum check_parse finish(int argc, char **argv, struct check_options *opti
                 option_reject(error, MESSAGE_REPAIR_SHARED, "");
         else if (options->reset_damaged && options->repair != CHECK_REPAIR_ALL)
                 option_reject(error, MESSAGE_RESET_WITHOUT_REPAIR, "");
+        else if (options->reset_in_use && goes_with_others(options))
+                option_reject(error, MESSAGE_RESET_ALONE, "");
         else if (options->all && options->discard_journal)
                 option_reject(error, MESSAGE_DISCARD_ALL, "");
         else if (options->force_share && options->discard_journal)

@@ -14,8 +14,9 @@ enum check_repair { CHECK_REPAIR_NOTHING, CHECK_REPAIR_LEAKS, CHECK_REPAIR_ALL }
 struct check_options {
         enum check_repair repair; /* -r */
         bool reset_damaged;
-        bool all;     /* every interrupted edit that is known or found */
-        bool dry_run; /* tell, change nothing */
+        const char *reset_in_use; /* the bitmap's name, NULL without */
+        bool all;                 /* every interrupted edit that is known or found */
+        bool dry_run;             /* tell, change nothing */
         bool quiet;
         bool json;
         bool progress;    /* -p */

@@ -65,6 +65,12 @@ static const struct row {
      {false, "nothing has to be done: nobody reads these bits, and qemu clears them when "
              "it next writes the bitmap"}},
     {ABI_BAD_BITMAP,
+     ABI_BITMAP_IN_USE,
+     {true,
+      "the bitmap is of no use for a backup, but all of it can be marked as dirty: "
+      "instar check --reset-in-use BITMAP IMAGE; or it can be removed: instar bitmap "
+      "--remove IMAGE BITMAP"}},
+    {ABI_BAD_BITMAP,
      ANY,
      {true, "the bitmap is of no use for a backup, but it can be removed: instar bitmap "
             "--remove IMAGE BITMAP; add a new one and make a full backup"}},

@@ -6,7 +6,6 @@
 
 #include "host/cli/debug.h"
 #include "host/cli/exit_code.h"
-#include "host/cli/messages.h"
 #include "host/cli/recovery_exit.h"
 
 static bool is_finished(const struct edit_report *report)
@@ -43,6 +42,8 @@ int edit_words_failure(const struct edit_words *words, const struct edit_report 
                 message = message_of_recovery(stop, &values);
         if (report->outcome == EDIT_GUEST_RESULT)
                 message = message_of_result(&report->result, &values);
+        if (message == MESSAGE_IN_USE && words->in_use)
+                message = words->in_use;
         /* Without a path no place was found: journal_place_choose() says what EPERM
          * means. */
         if (message == MESSAGE_JOURNAL_ERROR && values.error == EPERM &&

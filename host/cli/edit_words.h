@@ -3,7 +3,7 @@
 #ifndef INSTAR_HOST_CLI_EDIT_WORDS_H
 #define INSTAR_HOST_CLI_EDIT_WORDS_H
 
-#include "host/cli/text.h"
+#include "host/cli/messages.h"
 #include "host/vmm/edit.h"
 
 /* Who asked, and for what. */
@@ -11,6 +11,7 @@ struct edit_words {
         const char *command;  /* that the lines begin with */
         const char *path;     /* of the image */
         const char *argument; /* the bitmap that the result speaks of */
+        enum message in_use;  /* what ABI_IN_USE means here; 0: what it says */
         bool debug;           /* INSTAR_DEBUG=1 */
 };
 

@@ -73,15 +73,28 @@ static int write_all(int fd, const char *bytes, size_t length)
         return 0;
 }
 
-int json_write(const json_t *value, int fd)
+char *json_text(const json_t *value)
 {
         char *text =
             json_dumps(value, JSON_INDENT(4) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+        size_t length = text ? strlen(text) : 0;
+        char *line = text ? realloc(text, length + 2) : NULL;
+
+        if (line)
+                memcpy(line + length, "\n", 2);
+        else
+                free(text);
+        return line;
+}
+
+int json_write(const json_t *value, int fd)
+{
+        char *text = json_text(value);
         int error = 0;
 
         if (!text)
                 return ENOMEM;
-        if (write_all(fd, text, strlen(text)) || write_all(fd, "\n", 1))
+        if (write_all(fd, text, strlen(text)))
                 error = errno;
         free(text);
         return error;

@@ -17,6 +17,9 @@ json_t *json_escaped_bytes(const void *bytes, size_t length);
 /* "2026-11-25T18:23:31Z" of nanoseconds since the epoch; NULL for 0. */
 json_t *json_time(uint64_t nanoseconds);
 
+/* The value and a newline as text: malloc'ed; NULL without memory. */
+char *json_text(const json_t *value);
+
 /* Write the value and a newline.  0 or an errno. */
 int json_write(const json_t *value, int fd);
 

@@ -43,6 +43,10 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_REPAIR_SHARED] =
         {"-r and -U exclude each other: a repair needs the image for itself", 0},
     [MESSAGE_RESET_WITHOUT_REPAIR] = {"--reset-damaged only supported with -r all", 0},
+    [MESSAGE_RESET_ALONE] =
+        {"--reset-in-use takes one image, and goes neither with --all "
+         "nor with -U",
+         0},
     [MESSAGE_JOURNAL_NO_VERB] = {"missing verb: there is one, show", 0},
     [MESSAGE_JOURNAL_UNKNOWN_VERB] = {"unknown verb '{argument}': there is one, show", 0},
     [MESSAGE_JOURNAL_NO_FILE] = {"missing argument FILE", 0},
@@ -123,8 +127,9 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_EXISTS] = {"bitmap already exists", 0},
     [MESSAGE_IN_USE] = {"bitmap is in use / inconsistent (only --remove is allowed)",
                         "it missed writes, as after a crash of a virtual machine, and "
-                        "cannot be made exact "
-                        "again: remove it, add a new one and make a full backup"},
+                        "cannot be made exact again: remove it, add a new one and make a "
+                        "full backup; or mark all of it as dirty: instar check "
+                        "--reset-in-use BITMAP IMAGE"},
     [MESSAGE_NAME_TOO_LONG] = {"bitmap name is too long", 0},
     [MESSAGE_GRANULARITY_RANGE] =
         {"granularity is out of range (must be a power of two between 512 and 2G)", 0},
@@ -321,6 +326,17 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "clusters cannot be checked at all, by qemu-img either"},
     [MESSAGE_CHECK_DIED] = {"the check's process died: {error}",
                             "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_RESET_UNUSABLE] =
+        {"bitmap '{argument}' cannot be made usable: all bitmaps of the image are "
+         "invalid, "
+         "or it has extra data that must be understood",
+         "nothing was changed; remove it: instar bitmap --remove IMAGE BITMAP, or all of "
+         "them: instar bitmap --remove-all IMAGE"},
+    [MESSAGE_RESET_PENDING] =
+        {"an interrupted edit of the image has to be recovered first",
+         "nothing was changed; instar check IMAGE recovers it, and so does "
+         "--reset-in-use "
+         "without -n"},
     [MESSAGE_MAP_INCOMPLETE] = {"what was printed is incomplete", 0},
 
     [MESSAGE_NOT_A_REGULAR_FILE] = {"cannot use '{path}': it is not a regular file", 0},

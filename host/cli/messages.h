@@ -38,6 +38,7 @@ enum message {
         MESSAGE_REPAIR_ALL,
         MESSAGE_REPAIR_SHARED,
         MESSAGE_RESET_WITHOUT_REPAIR,
+        MESSAGE_RESET_ALONE,
         MESSAGE_JOURNAL_NO_VERB,
         MESSAGE_JOURNAL_UNKNOWN_VERB,
         MESSAGE_JOURNAL_NO_FILE,
@@ -148,6 +149,8 @@ enum message {
         MESSAGE_WARNING_INDEX_READ,
 
         /* instar map */
+        MESSAGE_RESET_UNUSABLE,
+        MESSAGE_RESET_PENDING,
         MESSAGE_MAP_INCOMPLETE,
 
         /* instar journal show */

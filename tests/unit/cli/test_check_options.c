@@ -71,6 +71,9 @@ static void every_option_is_taken(void **state)
         assert_int_equal(PARSE("--progress", "-U", "x"), CHECK_RUN);
         assert_true(options.force_share);
         assert_int_equal(options.memory_limit, 0);
+        assert_null(options.reset_in_use);
+        assert_int_equal(PARSE("--reset-in-use", "-b", "-n", "x"), CHECK_RUN);
+        assert_string_equal(options.reset_in_use, "-b");
         assert_int_equal(PARSE("--all"), CHECK_RUN);
         assert_true(options.all);
         assert_int_equal(options.path_count, 0);
@@ -98,6 +101,12 @@ static void what_makes_no_sense_is_rejected(void **state)
         expect_rejected(PARSE("--quiet=1", "x"), MESSAGE_OPTION_TAKES_NO_ARGUMENT);
         expect_rejected(PARSE("x", "--format"), MESSAGE_OPTION_NEEDS_ARGUMENT);
         expect_rejected(PARSE("--d", "x"), MESSAGE_OPTION_AMBIGUOUS);
+        expect_rejected(PARSE("x", "--reset-in-use"), MESSAGE_OPTION_NEEDS_ARGUMENT);
+        expect_rejected(PARSE("--reset-in-use", "b"), MESSAGE_NO_FILENAME);
+        expect_rejected(PARSE("--reset-in-use", "b", "x", "y"), MESSAGE_RESET_ALONE);
+        expect_rejected(PARSE("--reset-in-use", "b", "-U", "x"), MESSAGE_RESET_ALONE);
+        expect_rejected(PARSE("--reset-in-use", "b", "--all", "x"), MESSAGE_RESET_ALONE);
+        expect_rejected(PARSE("--reset-in-use", "b", "--all"), MESSAGE_RESET_ALONE);
 }
 
 static void the_help_lists_every_option(void **state)
