@@ -7,7 +7,7 @@ import random
 
 from lib import images
 from lib.craft import Craft
-from lib.qcow2 import EXT_BITMAPS, TABLE_OFFSET_MASK, Image
+from lib.qcow2 import EXT_BITMAPS, FLAG_IN_USE, TABLE_OFFSET_MASK, Image
 
 UNKNOWN = images.UNKNOWN_EXTENSION
 DATA_FILE_NAME_LENGTH = 490
@@ -136,6 +136,15 @@ def at_the_edge(cluster, free, *, table=False, names=("a", "b", "c")):
         with Image(path) as image:
             edge = len(image.refcount_table) * image.refcounts_per_block if table else None
         images.fill_to_edge(path, free, edge)
+    return build
+
+
+def left_in_use(make, *arguments, **options):
+    """The bitmap `b`, as a machine that died leaves it."""
+    def build(path):
+        make(path, *arguments, **options)
+        with Craft(path) as image:
+            image.set_entry("b", flags=image.bitmap("b").flags | FLAG_IN_USE)
     return build
 
 

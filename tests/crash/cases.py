@@ -7,8 +7,8 @@ Images are a few MiB of virtual size, so that a state costs milliseconds.
 from dataclasses import dataclass
 from typing import Callable
 
-from case_images import (at_the_edge, bitmaps, crossing, full_directory, many_bits, mixed,
-                         no_bitmaps, only_bitmap, unknown_autoclear, wide, with_backing,
+from case_images import (at_the_edge, bitmaps, crossing, full_directory, left_in_use, many_bits,
+                         mixed, no_bitmaps, only_bitmap, unknown_autoclear, wide, with_backing,
                          with_data_file)
 
 SIZES = {"512": 512, "1k": 1024, "4k": 4096, "64k": 65536, "2m": 2 << 20}
@@ -18,7 +18,7 @@ SIZES = {"512": 512, "1k": 1024, "4k": 4096, "64k": 65536, "2m": 2 << 20}
 class Case:
     key: str
     make: Callable             # (path of the image) -> None
-    commands: tuple            # each: options before the image, then the bitmap's name
+    commands: tuple            # each: options, then the bitmap's name or None
     journal_directory: bool = False
     hard_link: bool = False
     injection: tuple = ()      # of strace: calls that fail, so that the edit is rolled back
@@ -26,7 +26,17 @@ class Case:
     @property
     def named(self):
         """The bitmaps that the commands name."""
-        return {command[-1] for command in self.commands}
+        return {command[-1] for command in self.commands if command[-1]}
+
+    def words(self, image):
+        """For each command: the subcommand and its arguments."""
+        for *options, name in self.commands:
+            if name is None:
+                yield "bitmap", *options, image
+            elif options == ["--reset-in-use"]:
+                yield "check", *options, name, image
+            else:
+                yield "bitmap", *options, image, name
 
     @property
     def rolls_back(self):
@@ -63,6 +73,35 @@ def _actions():
         for action, command in MANY_BITS.items():
             yield Case(f"{action}-{label}", lambda path, c=SIZES[label]: many_bits(path, c),
                        (command,))
+
+
+REMOVE_ALL = (("--remove-all", None),)
+RESET = (("--reset-in-use", "b"),)
+
+
+def _whole_bitmaps():
+    """What is done to bitmaps whose bits nobody knows, or wants."""
+    behind = (b"\x11" * 24, b"\x22" * 100)
+    for label, cluster in SIZES.items():
+        yield Case(f"remove-all-{label}",
+                   lambda path, c=cluster: bitmaps(path, cluster=c, snapshot=True), REMOVE_ALL)
+        yield Case(f"reset-{label}", left_in_use(bitmaps, cluster=cluster), RESET)
+    for label in ("512", "1k", "64k"):
+        cluster = SIZES[label]
+        yield Case(f"remove-all-many-{label}", lambda path, c=cluster: many_bits(path, c),
+                   REMOVE_ALL)
+        yield Case(f"remove-all-backing-{label}", with_backing(bitmaps, cluster=cluster),
+                   REMOVE_ALL)
+        yield Case(f"reset-many-{label}", left_in_use(many_bits, cluster=cluster), RESET)
+    for label in ("1k", "64k"):
+        yield Case(f"remove-all-mixed-{label}",
+                   lambda path, c=SIZES[label]: mixed(path, cluster=c), REMOVE_ALL)
+        yield Case(f"remove-all-crossing-{label}",
+                   lambda path, c=SIZES[label]: crossing(path, cluster=c, behind=behind),
+                   REMOVE_ALL)
+        yield Case(f"reset-two-sectors-{label}",
+                   left_in_use(bitmaps, ("a" * 480, "b"), cluster=SIZES[label]), RESET)
+    yield Case("reset-growth-512", left_in_use(at_the_edge(512, 0)), RESET)
 
 
 WIDE = (  # cluster, data clusters, action
@@ -180,5 +219,5 @@ def _rollbacks():
 
 def table():
     """Those with the most states first, so that two workers end at the same time."""
-    return [*_wide(), *_actions(), *_first_and_last(), *_features(), *_growth(), *_sequences(),
-            *_places(), *_rollbacks()]
+    return [*_wide(), *_actions(), *_whole_bitmaps(), *_first_and_last(), *_features(),
+            *_growth(), *_sequences(), *_places(), *_rollbacks()]

@@ -135,7 +135,7 @@ def main():
     if options.state:
         chosen = [c for c in chosen if c.key == options.case]
     if options.list:
-        print(*(f"{c.key}: {' then '.join(' '.join(w) for w in c.commands)}" for c in chosen),
+        print(*(f"{c.key}: {' then '.join(' '.join(w) for w in c.words('IMAGE'))}" for c in chosen),
               sep="\n")
         return 0
     if not chosen:

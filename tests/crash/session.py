@@ -62,8 +62,8 @@ class Session:
 
     def _record(self, injection=()):
         recording = self.scene.record(
-            [self.scene.command("bitmap", *c[:-1], self.scene.image, c[-1])
-             for c in self.case.commands], injection)
+            [self.scene.command(*words) for words in self.case.words(self.scene.image)],
+            injection)
         if set(recording.codes) != {1 if injection else 0}:
             raise AssertionError(f"{self.case.commands}: {recording.codes} {recording.output}")
         self.transactions = transactions(recording.operations)
