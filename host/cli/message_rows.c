@@ -44,9 +44,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
         {"-r and -U exclude each other: a repair needs the image for itself", 0},
     [MESSAGE_RESET_WITHOUT_REPAIR] = {"--reset-damaged only supported with -r all", 0},
     [MESSAGE_RESET_ALONE] =
-        {"--reset-in-use takes one image, and goes neither with --all "
-         "nor with -U",
-         0},
+        {"--reset-in-use takes one image, and goes with none of --all, -U and -r", 0},
     [MESSAGE_JOURNAL_NO_VERB] = {"missing verb: there is one, show", 0},
     [MESSAGE_JOURNAL_UNKNOWN_VERB] = {"unknown verb '{argument}': there is one, show", 0},
     [MESSAGE_JOURNAL_NO_FILE] = {"missing argument FILE", 0},
