@@ -10,7 +10,6 @@
 
 #include "guest/ops/check_state.h"
 #include "guest/rt/arena.h"
-#include "guest/rt/checked.h"
 #include "guest/rt/doorbell.h"
 #include "guest/rt/failure.h"
 #include "guest/rt/platform.h"
@@ -71,46 +70,6 @@ void check_report_damage(struct check *c, enum abi_code code,
                 memcpy(report + 1, e->name, length);
 }
 
-/* ---- the image ------------------------------------------------------------------- */
-
-/* QEMU opens it for a check as far as this is concerned. */
-static enum abi_code read_header(struct check *c)
-{
-        struct image *image = &c->image;
-        struct header *h = &image->header;
-        image->file_size = c->file_size;
-        image->block_device = c->call->flags & ABI_CALL_BLOCK_DEVICE;
-        /* Rounded up to sectors, clusters and refcount blocks. */
-        if (image->file_size > INT64_MAX / 2)
-                return ABI_OVERFLOW;
-        enum abi_code code = header_look(image->file_size, h, &image->header_bytes);
-        if (!code)
-                code = header_check_tables(h, image->file_size);
-        image->file_end = header_file_end(h, image->file_size);
-        c->file_length = divide_up(image->file_size, ABI_SECTOR) * ABI_SECTOR;
-        c->extended_l2 = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2;
-        c->data_file = h->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE;
-        h->size -= h->size % ABI_SECTOR;
-        c->l2_total = h->l1_size;
-        return code;
-}
-
-static void report_image(const struct check *c)
-{
-        const struct header *h = &c->image.header;
-        struct abi_report_image *report = report_add(ABI_REPORT_IMAGE, sizeof *report);
-        *report = (struct abi_report_image){
-            .version = h->version,
-            .size = h->size,
-            .cluster_size = h->cluster_size,
-            .refcount_bits = 1u << h->refcount_order,
-            .crypt_method = h->crypt_method,
-            .incompatible = h->incompatible,
-            .compatible = h->compatible,
-            .autoclear = h->autoclear,
-        };
-}
-
 /* ---- the passes ------------------------------------------------------------------ */
 
 static enum abi_code refer_to_all(struct check *c)
@@ -153,15 +112,10 @@ static enum abi_code all_passes(struct check *c)
 
 enum abi_code check_whole(struct check *c)
 {
-        enum abi_code code = read_header(c);
-        if (code)
-                return code;
-        if (!c->silent)
-                report_image(c);
+        enum abi_code code;
+        bool opens = check_header(c, &code);
         c->role = CHECK_ROLE_OTHER;
-        c->sums.total_clusters =
-            divide_up(c->image.header.size, c->image.header.cluster_size);
-        bool opens = check_bitmaps_look(c, &code);
+        opens = opens && check_bitmaps_look(c, &code);
         if (code)
                 return code;
         bool whole = opens && check_snapshots_look(c);

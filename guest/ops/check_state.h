@@ -112,6 +112,12 @@ void check_send_findings(struct check *check);
 void check_report_damage(struct check *check, enum abi_code code,
                          const struct directory_entry *entry);
 
+/* ---- check_header.c ---- */
+
+/* Read the header cluster, and report the image and what is wrong with its header.  True
+ * if QEMU opens such an image for a check.  *code: ABI_OK, or why nothing can be told. */
+bool check_header(struct check *check, enum abi_code *code);
+
 /* ---- check_refcounts.c ---- */
 
 /* Read the refcount table, decide about passes, allocate.  ABI_OK or ABI_TOO_LARGE. */

@@ -8,67 +8,38 @@
 #include "guest/rt/failure.h"
 #include "guest/rt/report.h"
 
-/* QEMU's limits for the two texts of the extensions: a format's name has fewer bytes than
- * this; a data file's name may be as long as the cluster has room, but no path is. */
-#define MAX_FORMAT    15u
+/* A data file's name may be as long as the cluster has room, but no path is longer. */
 #define MAX_DATA_FILE 4095u
 
 /* ---- reading --------------------------------------------------------------------- */
 
-static void take_text(struct info *info, const struct extension *record, uint32_t limit,
-                      struct info_text *text)
+static struct info_text text_of(const struct extension *record, uint32_t limit)
 {
-        *text =
-            (struct info_text){record->offset + QCOW2_EXTENSION_HEADER, record->length};
-        if (record->length <= limit)
-                return;
-        text->length = limit;
-        info_note(info,
-                  fail(ABI_BAD_EXTENSION, record->offset, record->type,
-                       ABI_EXTENSION_TOO_LONG, 0),
-                  NULL);
+        return (struct info_text){record->offset + QCOW2_EXTENSION_HEADER,
+                                  record->length < limit ? record->length : limit};
 }
 
-static void take(struct info *info, const struct extension *record)
+static void take_data_file(struct info *info, const struct extension *record)
 {
-        struct image *image = &info->image;
-        enum abi_code code;
-        switch (record->type) {
-        case QCOW2_EXTENSION_BACKING_FORMAT:
-                take_text(info, record, MAX_FORMAT, &info->backing_format);
-                return;
-        case QCOW2_EXTENSION_DATA_FILE:
-                take_text(info, record, MAX_DATA_FILE, &info->data_file);
-                return;
-        default:
-                code = extension_take(&image->header, &image->header_bytes, record,
-                                      image->file_size);
-                info_note(info, code, NULL);
-        }
-        if (code && record->type == QCOW2_EXTENSION_BITMAPS)
-                info->list_unannounced = !image->header.bitmap_count;
+        if (record->length > MAX_DATA_FILE)
+                info_note(info,
+                          fail(ABI_BAD_EXTENSION, record->offset, record->type,
+                               ABI_EXTENSION_TOO_LONG, 0),
+                          NULL);
+        info->data_file = text_of(record, MAX_DATA_FILE);
 }
 
-/* All records, to the first one that runs past the area. */
-static void read_extensions(struct info *info)
+static bool take(void *context, const struct extension *record, enum abi_code fault)
 {
-        struct header *h = &info->image.header;
-        uint32_t position = h->header_length;
-        bool has_list = false;
-        for (;;) {
-                struct extension record;
-                enum abi_code code =
-                    extension_next(h, &info->image.header_bytes, &position, &record);
-                info_note(info, code, NULL);
-                if (code)
-                        return; /* what follows is not known */
-                if (record.type == QCOW2_EXTENSION_END)
-                        break;
-                has_list = has_list || record.type == QCOW2_EXTENSION_BITMAPS;
-                take(info, &record);
-        }
-        if (!has_list && h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
-                info_note(info, ABI_NO_AUTOCLEAR_EXTENSION, NULL);
+        struct info *info = context;
+        info_note(info, fault, NULL);
+        if (fault && record->type == QCOW2_EXTENSION_BITMAPS)
+                info->list_unannounced = !info->image.header.bitmap_count;
+        if (record->fits && record->type == QCOW2_EXTENSION_BACKING_FORMAT)
+                info->backing_format = text_of(record, QCOW2_MAX_FORMAT);
+        if (record->fits && record->type == QCOW2_EXTENSION_DATA_FILE)
+                take_data_file(info, record);
+        return true;
 }
 
 static void check_tables(struct info *info)
@@ -113,9 +84,10 @@ enum abi_code info_read_header(struct info *info)
         check_features(info);
         check_tables(info);
         check_backing(info);
-        if (!info->extensions_unknown)
-                read_extensions(info);
-        return ABI_OK;
+        if (info->extensions_unknown)
+                return ABI_OK;
+        return extensions_visit(&image->header, &image->header_bytes, image->file_size,
+                                take, info);
 }
 
 /* ---- reporting ------------------------------------------------------------------- */

@@ -32,8 +32,7 @@ static enum abi_code check_body(const struct header *h, const struct extension *
 static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
                                   const struct extension *record, uint64_t file_size)
 {
-        if (h->has_bitmaps)
-                return bad(record, ABI_EXTENSION_DUPLICATE);
+        bool second = h->has_bitmaps;
         if (record->length != QCOW2_BITMAPS_BODY)
                 return bad(record, ABI_EXTENSION_LENGTH);
         enum abi_code code = header_need(h, bytes, record->offset + QCOW2_BITMAPS_RECORD);
@@ -49,7 +48,9 @@ static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
         bool valid = h->autoclear & QCOW2_AUTOCLEAR_BITMAPS;
         /* Emptying a body that crosses a sector writes the count first. */
         bool emptied = !h->bitmap_count && !valid;
-        return emptied ? ABI_OK : check_body(h, record, reserved, file_size);
+        if (!emptied && (code = check_body(h, record, reserved, file_size)))
+                return code;
+        return second ? bad(record, ABI_EXTENSION_DUPLICATE) : ABI_OK;
 }
 
 /* "Full disk encryption header pointer": offset and length of the LUKS header. */
@@ -69,24 +70,31 @@ static enum abi_code read_crypto(struct header *h, struct header_bytes *bytes,
         return ABI_OK;
 }
 
-enum abi_code extension_take(struct header *h, struct header_bytes *bytes,
-                             const struct extension *record, uint64_t file_size)
+/* Take over what the record says, as far as `h` has fields for it. */
+static enum abi_code take(struct header *h, struct header_bytes *bytes,
+                          const struct extension *record, uint64_t file_size)
 {
         switch (record->type) {
         case QCOW2_EXTENSION_BITMAPS:
                 return read_bitmaps(h, bytes, record, file_size);
         case QCOW2_EXTENSION_CRYPTO:
                 return read_crypto(h, bytes, record);
+        case QCOW2_EXTENSION_BACKING_FORMAT:
+                return record->length > QCOW2_MAX_FORMAT
+                           ? bad(record, ABI_EXTENSION_TOO_LONG)
+                           : ABI_OK;
         default:
                 return ABI_OK;
         }
 }
 
-enum abi_code extension_next(const struct header *h, struct header_bytes *bytes,
-                             uint32_t *position, struct extension *record)
+/* The record at *position, which is moved behind it; END at the end of the area. */
+static enum abi_code next(const struct header *h, struct header_bytes *bytes,
+                          uint32_t *position, struct extension *record)
 {
         uint32_t offset = *position;
-        *record = (struct extension){.offset = offset, .type = QCOW2_EXTENSION_END};
+        *record = (struct extension){
+            .offset = offset, .type = QCOW2_EXTENSION_END, .fits = true};
         if (offset == h->extensions_limit)
                 return ABI_OK;
         /* No room for another record's header. */
@@ -98,7 +106,8 @@ enum abi_code extension_next(const struct header *h, struct header_bytes *bytes,
         record->type = load_be32(bytes->bytes + offset);
         record->length = load_be32(bytes->bytes + offset + 4);
         uint32_t room = h->extensions_limit - offset - QCOW2_EXTENSION_HEADER;
-        if (record->length > room) /* END, too, as QEMU sees it */
+        record->fits = record->length <= room;
+        if (!record->fits) /* END, too, as QEMU sees it */
                 return bad(record, ABI_EXTENSION_OVERRUN);
         if (record->type == QCOW2_EXTENSION_END)
                 return ABI_OK;
@@ -107,34 +116,66 @@ enum abi_code extension_next(const struct header *h, struct header_bytes *bytes,
         return ABI_OK;
 }
 
-/* QEMU looks no further than at the length of a list that is stale. */
-static bool is_ignored(struct header *h, const struct extension *record)
+enum abi_code extensions_visit(struct header *h, struct header_bytes *bytes,
+                               uint64_t file_size, extension_visitor *visit,
+                               void *context)
 {
-        if (record->type != QCOW2_EXTENSION_BITMAPS ||
-            record->length != QCOW2_BITMAPS_BODY ||
-            h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
-                return false;
-        h->bitmap_count = 0;
-        return true;
+        uint32_t position = h->header_length;
+        struct extension record;
+        bool has_list = false;
+        bool wanted = true;
+        while (wanted) {
+                enum abi_code code = next(h, bytes, &position, &record);
+                bool is_last = code || record.type == QCOW2_EXTENSION_END;
+                if (!is_last)
+                        code = take(h, bytes, &record, file_size);
+                if (code == ABI_TOO_LARGE)
+                        return code;
+                has_list |= record.type == QCOW2_EXTENSION_BITMAPS;
+                if (!code && is_last && !has_list &&
+                    h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
+                        code = fail(ABI_NO_AUTOCLEAR_EXTENSION, 0, 0, 0, 0);
+                wanted = visit(context, &record, code) && !is_last;
+        }
+        h->extensions_end = record.offset;
+        return ABI_OK;
+}
+
+bool extension_is_stale_list(const struct header *h, const struct extension *record)
+{
+        return record->fits && record->type == QCOW2_EXTENSION_BITMAPS &&
+               record->length == QCOW2_BITMAPS_BODY &&
+               !(h->autoclear & QCOW2_AUTOCLEAR_BITMAPS);
+}
+
+struct reading {
+        struct header *header;
+        bool edits;
+        enum abi_code code; /* the first fault */
+};
+
+/* Who only looks for bitmaps minds no other record. */
+static bool is_of_others(const struct extension *record)
+{
+        return record->fits && record->type != QCOW2_EXTENSION_BITMAPS &&
+               record->type != QCOW2_EXTENSION_END;
+}
+
+static bool read_record(void *context, const struct extension *record,
+                        enum abi_code fault)
+{
+        struct reading *reading = context;
+        if (fault && !reading->edits && extension_is_stale_list(reading->header, record))
+                reading->header->bitmap_count = 0;
+        else if (reading->edits || !is_of_others(record))
+                reading->code = fault;
+        return !reading->code;
 }
 
 enum abi_code extensions_read(struct header *h, struct header_bytes *bytes,
                               uint64_t file_size, bool edits)
 {
-        uint32_t position = h->header_length;
-        struct extension record;
-        for (;;) {
-                enum abi_code code = extension_next(h, bytes, &position, &record);
-                if (code)
-                        return code;
-                if (record.type == QCOW2_EXTENSION_END)
-                        break;
-                code = extension_take(h, bytes, &record, file_size);
-                if (code && (edits || !is_ignored(h, &record)))
-                        return code;
-        }
-        h->extensions_end = record.offset;
-        if (!h->has_bitmaps && h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
-                return ABI_NO_AUTOCLEAR_EXTENSION;
-        return ABI_OK;
+        struct reading reading = {h, edits, ABI_OK};
+        enum abi_code code = extensions_visit(h, bytes, file_size, read_record, &reading);
+        return code ? code : reading.code;
 }

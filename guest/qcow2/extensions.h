@@ -9,24 +9,26 @@ struct extension {
         uint32_t offset; /* of the type field, in the file */
         uint32_t type;
         uint32_t length; /* of the data, without padding */
+        bool fits;       /* into the area; END always does */
 };
 
 /*
- * The record at *position, which starts at header_length and is moved behind it; at the
- * end of the area type is QCOW2_EXTENSION_END and *position stays.  ABI_OK;
- * ABI_BAD_EXTENSION for a record that runs past the area (then nothing follows);
- * ABI_TOO_LARGE.
+ * Told of every record in order, after `header` has taken over what it says, and of END
+ * (or the end of the area) at last; `fault`: what is wrong with it, or ABI_OK.  A record
+ * that runs past the area is the last, too.  That the bitmaps extension is missing is
+ * said of END.  False ends the walk.
  */
-enum abi_code extension_next(const struct header *header, struct header_bytes *bytes,
-                             uint32_t *position, struct extension *record);
+typedef bool extension_visitor(void *context, const struct extension *record,
+                               enum abi_code fault);
 
-/*
- * Take over what a record says, as far as `header` has fields for it.  ABI_OK;
- * ABI_BAD_EXTENSION, where the fields are set if the record could be read at all;
- * ABI_TOO_LARGE.
- */
-enum abi_code extension_take(struct header *header, struct header_bytes *bytes,
-                             const struct extension *record, uint64_t file_size);
+/* Walk the records from header_length to END or the area's limit.  Of two bitmaps
+ * extensions the last one counts, as in QEMU.  ABI_OK or ABI_TOO_LARGE. */
+enum abi_code extensions_visit(struct header *header, struct header_bytes *bytes,
+                               uint64_t file_size, extension_visitor *visit,
+                               void *context);
+
+/* QEMU looks no further than at the length of a list that is stale. */
+bool extension_is_stale_list(const struct header *header, const struct extension *record);
 
 /*
  * Walk the records from header_length to END or the area's limit; fill in the
@@ -36,7 +38,8 @@ enum abi_code extension_take(struct header *header, struct header_bytes *bytes,
  * A bitmaps record whose autoclear bit is clear is stale: it is described, and
  * has_bitmaps set, but one that counts no bitmaps is taken for the emptied record that
  * the removal of the last bitmap may leave.  Unless `edits`, a stale list that is
- * malformed is taken for none, as QEMU does.  ABI_OK, ABI_BAD_EXTENSION or
+ * malformed is taken for none, as QEMU does, and other records need only be as long as
+ * they say.  ABI_OK, ABI_BAD_EXTENSION or
  * ABI_NO_AUTOCLEAR_EXTENSION, ABI_TOO_LARGE.
  */
 enum abi_code extensions_read(struct header *header, struct header_bytes *bytes,

@@ -55,6 +55,7 @@
 #define QCOW2_BITMAPS_RECORD   32u
 
 #define QCOW2_MAX_BACKING_NAME 1023u
+#define QCOW2_MAX_FORMAT       15u /* bytes of a backing file's format */
 
 #define QCOW2_OFFSET_MASK 0x00fffffffffffe00ull /* bits 9..55 */
 
@@ -82,5 +83,6 @@
 #define QCOW2_MAX_REFCOUNT_TABLE_BYTES (8ull << 20)
 #define QCOW2_MAX_L1_BYTES             (32ull << 20)
 #define QCOW2_MAX_SNAPSHOTS            65536u
+#define QCOW2_MAX_OFFSET               0x7fffffffc0000000ull /* QEMU reads no further */
 
 #endif

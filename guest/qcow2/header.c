@@ -113,22 +113,6 @@ static enum abi_code check_basics(const uint8_t *b, uint64_t file_size, struct h
         return ABI_OK;
 }
 
-/* "Header": header_length, incompatible_features and refcount_order. */
-enum abi_code header_check_features(const struct header *h)
-{
-        uint32_t shortest =
-            h->version == 2 ? QCOW2_HEADER_V2_LENGTH : QCOW2_HEADER_V3_LENGTH;
-        if (h->header_length < shortest || h->header_length % 8 ||
-            h->header_length > h->cluster_size)
-                return bad(ABI_HEADER_LENGTH, h->header_length);
-        uint64_t unknown = h->incompatible & ~(uint64_t)QCOW2_INCOMPATIBLE_KNOWN;
-        if (unknown)
-                return fail(ABI_UNKNOWN_INCOMPATIBLE, unknown, 0, 0, 0);
-        if (h->refcount_order > 6)
-                return bad(ABI_HEADER_REFCOUNT_ORDER, h->refcount_order);
-        return ABI_OK;
-}
-
 /* What must be right before anything is written. */
 static enum abi_code check_editable(const struct header *h)
 {
@@ -138,56 +122,6 @@ static enum abi_code check_editable(const struct header *h)
                 return ABI_DIRTY;
         if (h->refcount_order != 4)
                 return fail(ABI_REFCOUNT_WIDTH, 1ull << h->refcount_order, 0, 0, 0);
-        return ABI_OK;
-}
-
-/* A table of `bytes` bytes at `offset`: aligned, not in the header, in the file. */
-static bool table_fits(const struct header *h, uint64_t offset, uint64_t bytes,
-                       uint64_t file_end)
-{
-        return offset % h->cluster_size == 0 && offset >= h->cluster_size &&
-               range_inside(offset, bytes, file_end);
-}
-
-/* Extended L2 entries are twice as long ("L1/L2 tables"). */
-uint64_t header_l1_entries(const struct header *h)
-{
-        uint32_t entry_bits = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2 ? 4 : 3;
-        uint32_t shift = h->cluster_bits + h->cluster_bits - entry_bits;
-        return divide_up(h->size, 1ull << shift);
-}
-
-enum abi_code header_check_tables(const struct header *h, uint64_t file_size)
-{
-        uint64_t end = header_file_end(h, file_size);
-        uint64_t refcount_bytes;
-        if (!checked_mul(h->refcount_table_clusters, h->cluster_size, &refcount_bytes) ||
-            !refcount_bytes || refcount_bytes > QCOW2_MAX_REFCOUNT_TABLE_BYTES ||
-            !table_fits(h, h->refcount_table_offset, refcount_bytes, end))
-                return bad(ABI_HEADER_REFTABLE, h->refcount_table_offset);
-        if (h->size > INT64_MAX)
-                return bad(ABI_HEADER_SIZE, h->size);
-        uint64_t l1_bytes = (uint64_t)h->l1_size * 8;
-        if (l1_bytes > QCOW2_MAX_L1_BYTES || h->l1_size < header_l1_entries(h) ||
-            (l1_bytes && !table_fits(h, h->l1_offset, l1_bytes, end)))
-                return bad(ABI_HEADER_L1, h->l1_offset);
-        if (h->snapshot_count > QCOW2_MAX_SNAPSHOTS ||
-            (h->snapshot_count && !table_fits(h, h->snapshots_offset, 1, end)))
-                return bad(ABI_HEADER_SNAPSHOTS, h->snapshots_offset);
-        return ABI_OK;
-}
-
-/* The name lies behind the extensions, inside the header cluster. */
-enum abi_code header_check_backing(struct header *h)
-{
-        h->extensions_limit = (uint32_t)h->cluster_size;
-        if (!h->backing_offset)
-                return ABI_OK;
-        if (h->backing_size > QCOW2_MAX_BACKING_NAME ||
-            h->backing_offset < h->header_length ||
-            !range_inside(h->backing_offset, h->backing_size, h->cluster_size))
-                return bad(ABI_HEADER_BACKING, h->backing_offset);
-        h->extensions_limit = (uint32_t)h->backing_offset;
         return ABI_OK;
 }
 

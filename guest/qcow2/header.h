@@ -67,17 +67,34 @@ struct header_bytes {
 enum abi_code header_load(uint64_t file_size, struct header *header,
                           struct header_bytes *bytes);
 
+/* ---- header_checks.c: what a header may say; each tells its first fault ---- */
+
 /* The length of the header, no unknown incompatible feature, a possible refcount width.
  * ABI_OK, ABI_BAD_HEADER or ABI_UNKNOWN_INCOMPATIBLE. */
 enum abi_code header_check_features(const struct header *header);
 
-/* Refcount table, L1 table and snapshot table lie inside the file, and are as large as
- * QEMU takes them.  ABI_OK or ABI_BAD_HEADER. */
+/* QEMU takes such a length: header_check_features() wants a multiple of 8, too. */
+bool header_length_fits(const struct header *header);
+
+/* Refcount table, L1 table and snapshot table are aligned, not too large, and where a
+ * file can be: QEMU opens no image otherwise.  ABI_OK or ABI_BAD_HEADER. */
+enum abi_code header_check_limits(const struct header *header);
+
+/* There is a refcount table, and each of the three lies inside the file and not in the
+ * header: QEMU reads what comes behind the end as zeros.  ABI_OK or ABI_BAD_HEADER. */
+enum abi_code header_check_places(const struct header *header, uint64_t file_size);
+
+/* Both of them. */
 enum abi_code header_check_tables(const struct header *header, uint64_t file_size);
 
-/* The backing file's name lies inside the header cluster.  Sets extensions_limit in
- * either case.  ABI_OK or ABI_BAD_HEADER. */
+/* The backing file's name lies inside the header cluster, behind the header.  Sets
+ * extensions_limit in either case.  ABI_OK or ABI_BAD_HEADER. */
 enum abi_code header_check_backing(struct header *header);
+
+/* QEMU takes such a name, whatever it lies in. */
+bool header_backing_fits(const struct header *header);
+
+/* ---- header.c ---- */
 
 /*
  * Read as much as one has to know to find the bitmaps of an image that is not going to

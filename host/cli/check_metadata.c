@@ -110,12 +110,27 @@ static json_t *damage_json(const struct listener *l, const struct text *what,
         return object;
 }
 
-static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
+/* For programs; stderr has it in words of its own. */
+static const struct text *
+keep_damage(struct listener *l, const struct abi_report_damage *report, const void *name)
 {
         static struct text what;
-        struct abi_report_damage report;
         struct metadata *m = l->metadata;
+
+        text_start(&what);
+        damage_append(&what, report, name, report->name_length);
+        if (!m->damage)
+                m->damage = json_array();
+        if (json_array_size(m->damage) < MAX_DAMAGE)
+                json_array_append_new(m->damage, damage_json(l, &what, report, name));
+        return &what;
+}
+
+static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
+{
+        struct abi_report_damage report;
         const uint8_t *name = bytes + sizeof report;
+        const struct text *what;
 
         if (length < sizeof report)
                 return -EBADMSG;
@@ -123,13 +138,8 @@ static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
         if (report.name_length > ABI_MAX_NAME ||
             length != sizeof report + report.name_length)
                 return -EBADMSG;
-        text_start(&what);
-        damage_append(&what, &report, name, report.name_length);
-        if (!m->damage)
-                m->damage = json_array();
-        if (json_array_size(m->damage) < MAX_DAMAGE)
-                json_array_append_new(m->damage, damage_json(l, &what, &report, name));
-        output_bytes(&l->err, what.bytes, what.length);
+        what = keep_damage(l, &report, name);
+        output_bytes(&l->err, what->bytes, what->length);
         output_string(&l->err, "\nhint: ");
         output_string(&l->err, damage_repair(&l->image, &report)->text);
         output_string(&l->err, "\n");
@@ -229,20 +239,31 @@ static enum message message_of_error(int error, bool printing)
         return printing ? MESSAGE_PRINT_FAILED : MESSAGE_CHECK_DIED;
 }
 
-static void conclude(struct metadata *m, int error, const struct inspect_report *report,
-                     bool print_failed)
+/* A header that says not even where things are: the guest could describe nothing. */
+static void keep_header_fault(struct listener *l, const struct abi_result *result)
 {
+        struct abi_report_damage damage = {.code = result->code};
+
+        memcpy(damage.detail, result->detail, sizeof damage.detail);
+        if (result->code == ABI_BAD_HEADER)
+                (void)keep_damage(l, &damage, "");
+}
+
+static void conclude(struct listener *l, int error, const struct inspect_report *report)
+{
+        struct metadata *m = l->metadata;
         struct message_values values = {0};
 
         m->result = report->result;
         if (error == -EINTR) {
                 m->exit_code = EXIT_REFUSED; /* the end of the run tells of the signal */
         } else if (error) {
-                fail(m, message_of_error(error, print_failed), error);
+                fail(m, message_of_error(error, l->print_failed), error);
         } else if (report->outcome != EDIT_GUEST_RESULT) {
                 fail(m, message_of_outcome(report->outcome, abs(report->error)),
                      report->error);
         } else if (report->result.code) {
+                keep_header_fault(l, &report->result);
                 fail(m,
                      report->result.code == ABI_TOO_LARGE
                          ? MESSAGE_CHECK_TOO_LARGE
@@ -286,7 +307,7 @@ void metadata_check(const struct check_options *options, const char *path,
         output_start(&listener.err, STDERR_FILENO);
         error = inspect_in_child(&request, &report);
         output_finish(&listener.err);
-        conclude(m, error, &report, listener.print_failed);
+        conclude(&listener, error, &report);
         image_close(&image);
 }
 

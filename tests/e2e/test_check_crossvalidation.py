@@ -16,12 +16,13 @@ import shutil
 import sys
 import tempfile
 import unittest
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lib import bare_header, check_pair, damage, harness, images, info_images, lived_in, shapes
 from lib.divergences import KNOWN_CHECK_DIVERGENCES, known_check
-from lib.qcow2 import (AUTOCLEAR_BITMAPS, AUTOCLEAR_RAW_DATA, EXT_BACKING_FORMAT, EXT_BITMAPS,
-                       Image)
+from lib.malformed import VARIANTS
+from lib.qcow2 import AUTOCLEAR_RAW_DATA, Image
 
 DAMAGED = 2000          # images at least
 EXCUSED = 0.02          # of them at most
@@ -140,17 +141,38 @@ def header_field(offset, value):
 
 # Of each entry an image that needs it, made of a sound one by the last step.
 NEEDED = {
-    "table_outside": ((), header_field(40, 1 << 40)),
-    "no_bitmaps_extension": ((), header_field(88, AUTOCLEAR_BITMAPS)),
-    "second_bitmaps_extension": ((shapes.plain_bitmaps,), lambda image: image.write_extensions(
-        image.records() + [record for record in image.records() if record[0] == EXT_BITMAPS])),
-    "long_backing_format": ((), shapes.extension(EXT_BACKING_FORMAT, b"sixteen letters.")),
     "escaped_names": ((shapes.snapshots(shapes.Shot(name=b"a\nb")),),
                       lambda image: image.put("Q", image.snapshots_offset, 1)),
-    "empty_l1_table": ((header_field(24, 0), lambda image: image.put("I", 36, 0)),
-                       header_field(40, 8)),
     "raw_without_data_file": ((), header_field(88, AUTOCLEAR_RAW_DATA)),
 }
+
+
+class Malformed(harness.Case):
+    """Headers, directories and tables with one thing wrong."""
+
+    @contextmanager
+    def made(self, variant):
+        """A subtest on the variant's image: its path, and what is to be said of it."""
+        path = self.path("disk.qcow2")
+        with self.subTest(name=variant.name):
+            yield path, variant.make(path)
+
+    def test_each_is_checked_as_qemu_img_does(self):
+        codes = collections.Counter()
+        for variant in VARIANTS:
+            with self.made(variant) as (path, _):
+                different, code = check_pair.compare(path, [images.alone(path)], human=True)
+                self.assertEqual(different, {})
+                codes[code] += 1
+        self.assertEqual(set(codes), {0, 1, 2, 3})
+
+    def test_what_is_wrong_is_told_in_json_too(self):
+        for variant in VARIANTS:
+            if variant.count and variant.opens:
+                continue  # data behind the end is told in words of its own
+            with self.made(variant) as (path, says):
+                told = check_pair.own_lines(check_pair.ours(path, "--output=json").json)
+                self.assertIn(says.encode(), told)
 
 
 class Registry(harness.Case):

@@ -20,6 +20,7 @@ from lib.shapes import Spec
 
 CLUSTER = 4096
 FAR = 1 << 40
+UNREADABLE = 0x7FFFFFFFC0000000  # no file reaches so far, says qemu
 MAX_DIRECTORY = 67107840
 
 # The guest's data: (offset, length, pattern).
@@ -258,6 +259,20 @@ in_header("L1 table unaligned", lambda p: [raw("Q", 40, p.l1 + 8)], L1, lambda p
 in_header("L1 table too small", lambda p: [raw("I", 36, 0)], L1, lambda p: p.l1, sound=ALL)
 in_header("no refcount table", lambda p: [raw("I", 56, 0)], REFTABLE,
           lambda p: p.refcount_table, sound=ALL)
+in_header("L1 table behind the end", lambda p: [raw("Q", 40, FAR)], L1, lambda p: FAR, opens=True,
+          sound=ALL)
+in_header("L1 table in the header", lambda p: [raw("Q", 40, 0)], L1, lambda p: 0, opens=True,
+          sound=ALL)
+in_header("L1 table where qemu reads nothing", lambda p: [raw("Q", 40, UNREADABLE)], L1,
+          lambda p: UNREADABLE, sound=ALL)
+in_header("refcount table behind the end", lambda p: [raw("Q", 48, FAR)], REFTABLE,
+          lambda p: FAR, opens=True, sound=ALL)
+in_header("refcount table where qemu reads nothing", lambda p: [raw("Q", 48, UNREADABLE)],
+          REFTABLE, lambda p: UNREADABLE, sound=ALL)
+in_header("snapshot table behind the end", lambda p: [raw("IQ", 60, 1, FAR)], SNAPSHOTS,
+          lambda p: FAR, opens=True, sound=ALL)
+in_header("snapshot table unaligned, without snapshots", lambda p: [raw("Q", 64, 0x12345)],
+          SNAPSHOTS, lambda p: 0x12345, sound=ALL)
 in_header("snapshot table unaligned", lambda p: [raw("IQ", 60, 1, 0x12345)], SNAPSHOTS,
           lambda p: 0x12345, sound=ALL)
 in_header("long backing file's name", lambda p: [raw("QI", 8, 1024, 1024)], BACKING,

@@ -9,6 +9,7 @@
 
 #include "guest/abi_check.h"
 #include "guest/ops/check.h"
+#include "guest/qcow2/format.h"
 #include "tests/unit/ops/ops.h"
 
 #define MAX_FINDINGS 1000u
@@ -182,6 +183,98 @@ static void nothing_is_found_in_sound_images(void **state)
         check();
         assert_int_equal(found.sums.corruptions, 0);
         assert_int_equal(found.damage_count, 0);
+}
+
+/* ---- headers ----------------------------------------------------------------------- */
+
+struct header_case {
+        uint32_t offset, bytes;
+        uint64_t value;
+        enum abi_header_fault fault;
+        bool opens; /* QEMU's check goes on */
+};
+
+/* Of an image with clusters of 4 KiB. */
+static const struct header_case header_cases[] = {
+    {8, 8, 8, ABI_HEADER_BACKING, true},
+    {8, 8, 4097, ABI_HEADER_BACKING, false},
+    {16, 4, 1024, ABI_HEADER_BACKING, false},
+    {24, 8, 1ull << 63, ABI_HEADER_SIZE, false},
+    {36, 4, 0, ABI_HEADER_L1, false},
+    {40, 8, 0, ABI_HEADER_L1, true},
+    {40, 8, 1ull << 40, ABI_HEADER_L1, true},
+    {40, 8, 8, ABI_HEADER_L1, false},
+    {40, 8, QCOW2_MAX_OFFSET, ABI_HEADER_L1, false},
+    {40, 8, QCOW2_MAX_OFFSET - 4096, ABI_HEADER_L1, true},
+    {48, 8, 1ull << 40, ABI_HEADER_REFTABLE, true},
+    {48, 8, 512, ABI_HEADER_REFTABLE, false},
+    {48, 8, QCOW2_MAX_OFFSET, ABI_HEADER_REFTABLE, false},
+    {56, 4, 0, ABI_HEADER_REFTABLE, true},
+    {56, 4, 2049, ABI_HEADER_REFTABLE, false},
+    {60, 4, 65537, ABI_HEADER_SNAPSHOTS, false},
+    {64, 8, 1ull << 40, ABI_HEADER_SNAPSHOTS, true},
+    {64, 8, 8, ABI_HEADER_SNAPSHOTS, false},
+    {96, 4, 7, ABI_HEADER_REFCOUNT_ORDER, false},
+    {100, 4, 96, ABI_HEADER_LENGTH, false},
+    {100, 4, 105, ABI_HEADER_LENGTH, true},
+    {100, 4, 4104, ABI_HEADER_LENGTH, false},
+};
+
+static void faults_of_the_header_are_told_and_qemus_are_the_end(void **state)
+{
+        (void)state;
+        for (size_t i = 0; i < sizeof header_cases / sizeof header_cases[0]; i++) {
+                const struct header_case *c = &header_cases[i];
+                ops_make(&ops, &rich);
+                if (c->bytes == 8)
+                        poke64(ops.image, c->offset, c->value);
+                else
+                        poke32(ops.image, c->offset, (uint32_t)c->value);
+                assert_int_equal(run(), NATIVE_OK);
+                assert_int_equal(ops.outcome.result.code, ABI_OK);
+                assert_true(found.ended && found.damage_count);
+                assert_int_equal(found.damage[0].code, ABI_BAD_HEADER);
+                if (found.damage[0].detail[0] != c->fault ||
+                    found.sums.incomplete == c->opens)
+                        fail_msg("case %zu: fault %d", i, (int)found.damage[0].detail[0]);
+        }
+}
+
+/* The last of two lists counts, as in QEMU: the other one's clusters are leaked. */
+static void the_last_of_two_lists_counts(void **state)
+{
+        uint8_t record[32];
+        (void)state;
+        ops_make(&ops, &rich);
+        uint64_t place = ops.places.bitmaps_record;
+        uint64_t name = peek64(ops.image, 8);
+        native_image_read(ops.image, place, record, sizeof record);
+        native_image_write(ops.image, place + 32, record, sizeof record);
+        poke64(ops.image, 8, name + 512);
+        assert_int_equal(run(), NATIVE_OK);
+        assert_int_equal(found.sums.incomplete, 0);
+        assert_int_equal(found.damage_count, 1);
+        assert_int_equal(found.damage[0].code, ABI_BAD_EXTENSION);
+        assert_int_equal(found.damage[0].detail[0], place + 32);
+        assert_int_equal(found.damage[0].detail[2], ABI_EXTENSION_DUPLICATE);
+        assert_int_equal(found.finding_count, 0);
+        poke32(ops.image, place + 32 + 8, 1); /* more entries than it announces */
+        assert_int_equal(run(), NATIVE_OK);
+        assert_int_equal(found.sums.incomplete, 1);
+        assert_int_equal(found.damage[1].detail[2], ABI_DIRECTORY_COUNT);
+}
+
+static void a_format_that_is_too_long_is_the_end(void **state)
+{
+        struct made_options options = rich;
+        (void)state;
+        options.record_before = 16;
+        ops_make(&ops, &options);
+        check();
+        poke32(ops.image, 112, QCOW2_EXTENSION_BACKING_FORMAT);
+        assert_int_equal(run(), NATIVE_OK);
+        assert_int_equal(found.sums.incomplete, 1);
+        assert_int_equal(found.damage[0].detail[2], ABI_EXTENSION_TOO_LONG);
 }
 
 /* ---- refcounts --------------------------------------------------------------------- */
@@ -386,6 +479,12 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(nothing_is_found_in_sound_images, set_up,
+                                            tear_down),
+            cmocka_unit_test_setup_teardown(
+                faults_of_the_header_are_told_and_qemus_are_the_end, set_up, tear_down),
+            cmocka_unit_test_setup_teardown(the_last_of_two_lists_counts, set_up,
+                                            tear_down),
+            cmocka_unit_test_setup_teardown(a_format_that_is_too_long_is_the_end, set_up,
                                             tear_down),
             cmocka_unit_test_setup_teardown(a_refcount_that_is_not_right_is_found, set_up,
                                             tear_down),

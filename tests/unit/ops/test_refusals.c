@@ -107,6 +107,8 @@ static void header_fields(void **state)
             {36, 4, 0, ABI_HEADER_L1},
             {60, 4, 1, ABI_HEADER_SNAPSHOTS},
             {60, 4, UINT32_MAX, ABI_HEADER_SNAPSHOTS},
+            {64, 8, 8, ABI_HEADER_SNAPSHOTS},
+            {64, 8, 1ull << 63, ABI_HEADER_SNAPSHOTS},
             {24, 8, UINT64_MAX, ABI_HEADER_SIZE},
             {24, 8, 1ull << 63, ABI_HEADER_SIZE},
             {24, 8, INT64_MAX, ABI_HEADER_L1},
