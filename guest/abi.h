@@ -108,14 +108,13 @@ enum abi_action {
 #define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
-        2u                     /* file_size cannot change; fresh clusters may hold data */
-#define ABI_CALL_COUNT      4u /* info: read the bitmaps' tables and data, too */
-#define ABI_CALL_PROGRESS   8u /* check: tell how far it is */
-#define ABI_CALL_DRY_RUN    16u /* bitmap, repair: plan everything, write nothing */
-#define ABI_CALL_REPAIR_ALL 32u /* repair: not only leaks */
-#define ABI_CALL_RESET_DAMAGED                                                           \
-        64u /* repair: bitmaps become all dirty, none is removed                         \
-             */
+        2u /* its size cannot change; fresh clusters may hold data */
+#define ABI_CALL_COUNT         4u  /* info: read the bitmaps' tables and data, too */
+#define ABI_CALL_PROGRESS      8u  /* check: tell how far it is */
+#define ABI_CALL_DRY_RUN       16u /* bitmap, repair: plan everything, write nothing */
+#define ABI_CALL_REPAIR_ALL    32u /* repair: not only leaks */
+#define ABI_CALL_RESET_DAMAGED 64u /* repair: bitmaps become all dirty, none is removed  \
+                                    */
 
 /* Bytes of the image. */
 struct abi_range {
@@ -295,6 +294,13 @@ enum abi_header_fault {
         ABI_HEADER_SNAPSHOTS,      /* snapshot table unaligned or behind the end */
         ABI_HEADER_SIZE,           /* virtual size out of range */
         ABI_HEADER_REFCOUNT_ORDER, /* above 6 */
+        ABI_HEADER_COMPRESSION,    /* type above 1, or contradicts incompatible bit 3 */
+        ABI_HEADER_SUBCLUSTERS,    /* extended L2 entries, clusters below 16 KiB */
+        ABI_HEADER_ENCRYPTION,     /* method above 2 */
+        ABI_HEADER_RAW_DATA,       /* autoclear bit 1 without a data file */
+        ABI_HEADER_NO_LUKS,        /* method 2 without the encryption extension */
+        ABI_HEADER_SNAPSHOT_EXTRA, /* value: file offset of a snapshot's entry that has
+                                    * too much extra data */
 };
 
 enum abi_extension_fault {
@@ -307,6 +313,8 @@ enum abi_extension_fault {
         ABI_EXTENSION_DIRECTORY, /* directory offset unaligned, zero, or behind the end */
         ABI_EXTENSION_DIRECTORY_SIZE, /* directory size zero or over the maximum */
         ABI_EXTENSION_TOO_LONG,       /* a name longer than QEMU takes */
+        ABI_EXTENSION_NOT_LUKS,       /* an encryption extension, but another method */
+        ABI_EXTENSION_LUKS,           /* ... not 16 bytes long, or offset unaligned */
 };
 
 enum abi_directory_fault {
@@ -320,8 +328,10 @@ enum abi_directory_fault {
         ABI_DIRECTORY_NAME_SIZE,
         ABI_DIRECTORY_DUPLICATE_NAME,
         ABI_DIRECTORY_PADDING,
-        ABI_DIRECTORY_NO_NAME, /* forbidden, but QEMU does not mind */
-        ABI_DIRECTORY_EXTRA,   /* extra data: allowed, but QEMU opens no such image */
+        ABI_DIRECTORY_NO_NAME,     /* forbidden, but QEMU does not mind */
+        ABI_DIRECTORY_EXTRA,       /* extra data: allowed, but QEMU opens no such image */
+        ABI_DIRECTORY_SAME_TO_NUL, /* the same name up to a NUL: allowed, but the same */
+        ABI_DIRECTORY_DUPLICATE_IN_USE, /* a name twice: QEMU passes over the second */
 };
 
 enum abi_refcount_fault {

@@ -156,12 +156,14 @@ static bool look_at_entry(void *context, const struct directory_entry *e,
         return fault != ABI_DIRECTORY_COUNT; /* what follows was not announced */
 }
 
-/* QEMU minds neither padding nor a name without bytes, but it minds flag 2. */
+/* QEMU minds neither padding nor a name without bytes, nor a second bitmap of a name that
+ * is in use, but it minds flag 2. */
 static bool minds(enum abi_directory_fault fault, const struct directory_entry *e)
 {
         if (e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
                 return true;
         return fault && fault != ABI_DIRECTORY_PADDING &&
+               fault != ABI_DIRECTORY_DUPLICATE_IN_USE &&
                !(fault == ABI_DIRECTORY_NAME_SIZE && !e->name_length);
 }
 

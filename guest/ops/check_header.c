@@ -45,6 +45,11 @@ static bool opens_with_features(struct check *c)
                 header_length_fits(h));
 }
 
+static bool opens_with_methods(struct check *c)
+{
+        return !has_fault(c, header_check_methods(&c->image.header));
+}
+
 static bool opens_with_tables(struct check *c)
 {
         const struct header *h = &c->image.header;
@@ -78,6 +83,7 @@ static bool opens_with_fault(enum abi_code fault)
 struct extension_look {
         struct check *check;
         bool opens;
+        bool whole; /* all records were seen */
 };
 
 static bool look_at_extension(void *context, const struct extension *record,
@@ -85,6 +91,7 @@ static bool look_at_extension(void *context, const struct extension *record,
 {
         struct extension_look *look = context;
         struct header *h = &look->check->image.header;
+        look->whole = record->fits;
         if (fault && extension_is_stale_list(h, record)) {
                 h->bitmap_count = 0;
                 return true;
@@ -96,10 +103,12 @@ static bool look_at_extension(void *context, const struct extension *record,
 
 static bool opens_with_extensions(struct check *c, enum abi_code *code)
 {
-        struct extension_look look = {c, true};
-        *code = extensions_visit(&c->image.header, &c->image.header_bytes,
-                                 c->image.file_size, look_at_extension, &look);
-        return look.opens;
+        struct extension_look look = {c, true, true};
+        struct header *h = &c->image.header;
+        *code = extensions_visit(h, &c->image.header_bytes, c->image.file_size,
+                                 look_at_extension, &look);
+        return !*code && look.whole && !has_fault(c, header_check_encryption(h)) &&
+               look.opens;
 }
 
 static void set_up(struct check *c)
@@ -128,6 +137,7 @@ bool check_header(struct check *c, enum abi_code *code)
         if (!c->silent)
                 report_image(c);
         bool opens = opens_with_features(c);
+        opens = opens_with_methods(c) && opens;
         opens = opens_with_tables(c) && opens;
         opens = opens_with_backing(c) && opens;
         if (header_length_fits(&image->header))

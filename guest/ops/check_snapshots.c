@@ -9,9 +9,6 @@
 #include "guest/rt/reader.h"
 #include "guest/rt/report.h"
 
-/* QEMU gives up where an entry has more extra data. */
-#define MAX_EXTRA 1024u
-
 /* Version 3 has at least so much: the size of the VM state and of the disk. */
 #define MIN_EXTRA 16u
 
@@ -22,8 +19,9 @@ typedef void visitor(struct check *check, struct snapshot_walk *walk,
                      const struct snapshot *snapshot, uint32_t index);
 
 /* Visit all entries.  False where the table is damaged or over a limit; *end is
- * where it ends. */
-static bool visit_all(struct check *c, visitor *visit, uint64_t *end, enum abi_code *code)
+ * where it ends, and *fault what QEMU gives up for. */
+static bool visit_all(struct check *c, visitor *visit, uint64_t *end,
+                      enum abi_header_fault *fault, enum abi_code *code)
 {
         struct snapshot_walk walk;
         struct snapshot snapshot;
@@ -32,13 +30,16 @@ static bool visit_all(struct check *c, visitor *visit, uint64_t *end, enum abi_c
         uint32_t index = 0;
         *code = snapshot_walk_begin(&walk, &c->image.header, ANYWHERE);
         *end = c->image.header.snapshots_offset;
+        *fault = ABI_HEADER_SNAPSHOTS;
         if (*code)
                 return false;
         read_flush();
         while ((step = snapshot_walk_next(&walk, &snapshot)) == SNAPSHOT_ENTRY) {
                 *end = snapshot.position;
-                if (snapshot.extra_length > MAX_EXTRA)
+                if (snapshot.extra_length > QCOW2_MAX_SNAPSHOT_EXTRA) {
+                        *fault = ABI_HEADER_SNAPSHOT_EXTRA;
                         return false;
+                }
                 visit(c, &walk, &snapshot, index++);
         }
         *end = walk.position;
@@ -58,11 +59,11 @@ static void look(struct check *c, struct snapshot_walk *walk,
 bool check_snapshots_look(struct check *c)
 {
         enum abi_code code;
-        uint64_t end = c->image.header.snapshots_offset;
-        if (visit_all(c, look, &end, &code))
+        enum abi_header_fault fault;
+        uint64_t end;
+        if (visit_all(c, look, &end, &fault, &code))
                 return true;
-        check_report_damage(c, fail(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOTS, end, 0, 0),
-                            NULL);
+        check_report_damage(c, fail(ABI_BAD_HEADER, fault, end, 0, 0), NULL);
         return false;
 }
 
@@ -113,10 +114,11 @@ enum abi_code check_snapshots(struct check *c)
         uint64_t start = c->image.header.snapshots_offset;
         uint32_t count = c->image.header.snapshot_count;
         enum abi_code code;
+        enum abi_header_fault fault;
         uint64_t end;
         if (c->data_file && count)
                 check_find_once(c, ABI_FINDING_SNAPSHOTS_DATA_FILE, count, 0);
-        if (visit_all(c, refer, &end, &code))
+        if (visit_all(c, refer, &end, &fault, &code))
                 check_refer(c, start, end - start);
         else
                 c->sums.incomplete = 1; /* it has changed since it was looked at */

@@ -119,8 +119,8 @@ static bool visit(void *context, const struct directory_entry *e, uint64_t posit
 {
         struct info *info = context;
         const struct bitmap_name name = name_of(e);
-        bool sound = !fault;
-        if (sound && e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
+        bool sound = !fault || fault == ABI_DIRECTORY_SAME_TO_NUL;
+        if (!fault && e && (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE))
                 fault = ABI_DIRECTORY_EXTRA;
         if (fault == ABI_DIRECTORY_NAME_SIZE && !e->name_length)
                 fault = ABI_DIRECTORY_NO_NAME;

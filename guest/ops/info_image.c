@@ -33,6 +33,7 @@ static bool take(void *context, const struct extension *record, enum abi_code fa
 {
         struct info *info = context;
         info_note(info, fault, NULL);
+        info->extensions_unknown = !record->fits;
         if (fault && record->type == QCOW2_EXTENSION_BITMAPS)
                 info->list_unannounced = !info->image.header.bitmap_count;
         if (record->fits && record->type == QCOW2_EXTENSION_BACKING_FORMAT)
@@ -82,12 +83,15 @@ enum abi_code info_read_header(struct info *info)
                 return code;
         image->file_end = header_file_end(&image->header, image->file_size);
         check_features(info);
+        info_note(info, header_check_methods(&image->header), NULL);
         check_tables(info);
         check_backing(info);
-        if (info->extensions_unknown)
-                return ABI_OK;
-        return extensions_visit(&image->header, &image->header_bytes, image->file_size,
-                                take, info);
+        if (!info->extensions_unknown)
+                code = extensions_visit(&image->header, &image->header_bytes,
+                                        image->file_size, take, info);
+        if (!code && !info->extensions_unknown)
+                info_note(info, header_check_encryption(&image->header), NULL);
+        return code;
 }
 
 /* ---- reporting ------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ struct info {
         struct info_text backing;
         struct info_text backing_format;
         struct info_text data_file;
-        bool extensions_unknown; /* where they begin cannot be told */
+        bool extensions_unknown; /* where they begin, or the rest of them is */
         bool snapshots_unknown;
         bool list_unannounced; /* the bitmaps extension announces no bitmaps */
 

@@ -72,8 +72,14 @@ enum abi_code info_report_snapshots(struct info *info)
         if (code)
                 return code;
         read_flush();
-        while ((step = snapshot_walk_next(&walk, &snapshot)) == SNAPSHOT_ENTRY)
+        while ((step = snapshot_walk_next(&walk, &snapshot)) == SNAPSHOT_ENTRY) {
+                if (snapshot.extra_length > QCOW2_MAX_SNAPSHOT_EXTRA)
+                        info_note(info,
+                                  fail(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOT_EXTRA,
+                                       snapshot.position, 0, 0),
+                                  NULL);
                 report_snapshot(&walk, &snapshot);
+        }
         if (step == SNAPSHOT_MALFORMED)
                 info_note(info,
                           fail(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOTS, walk.position, 0, 0),

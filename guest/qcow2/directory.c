@@ -103,19 +103,23 @@ enum abi_directory_fault directory_entry_fault(const struct header *h,
 }
 
 /*
- * Names seen so far: an open hash table of entry positions + 1, with 32 bits of the
+ * Names seen so far: an open hash table of entry positions + 1, with 31 bits of the
  * hash above them, so that names chosen to meet in one slot cost a walk over slots
- * and not over entries.
+ * and not over entries.  A name with a NUL in it has a second slot for what stands in
+ * front of the NUL, marked with the highest bit.
  */
 struct name_set {
         uint64_t mask;
         uint64_t *slots;
 };
 
+#define SLOT_POSITION ((uint64_t)UINT32_MAX)
+#define SLOT_TO_NUL   (1ull << 63)
+
 static bool name_set_make(struct name_set *set, uint64_t count)
 {
         uint64_t size = 16;
-        while (size < 2 * count)
+        while (size < 4 * count)
                 size *= 2;
         set->mask = size - 1;
         set->slots = arena_alloc(size * sizeof *set->slots);
@@ -127,24 +131,85 @@ static bool same_name(const struct directory_entry *e, struct bitmap_name name)
         return e->name_length == name.length && !memcmp(e->name, name.bytes, name.length);
 }
 
-/* False if the name is there already. */
-static bool name_set_add(struct name_set *set, const struct directory *directory,
-                         const struct directory_entry *e)
+/* As C sees it. */
+static struct bitmap_name name_to_nul(const struct directory_entry *e)
 {
-        struct bitmap_name name = {e->name, e->name_length};
+        uint32_t length = 0;
+        while (length < e->name_length && e->name[length])
+                length++;
+        return (struct bitmap_name){e->name, length};
+}
+
+static bool same_to_nul(const struct directory_entry *e, struct bitmap_name name)
+{
+        struct bitmap_name own = name_to_nul(e);
+        return own.length == name.length && !memcmp(own.bytes, name.bytes, name.length);
+}
+
+/* The slot of a name, whole or (`to_nul`) of the part of one, or an empty one. */
+static uint64_t *name_set_find(struct name_set *set, const struct directory *directory,
+                               struct bitmap_name name, bool to_nul, uint64_t *tag)
+{
         uint64_t hash = fingerprint(name.bytes, name.length);
-        uint64_t tag = hash & ~(uint64_t)UINT32_MAX;
         uint64_t slot = hash & set->mask;
+        *tag = hash & ~SLOT_POSITION & ~SLOT_TO_NUL;
+        *tag |= to_nul ? SLOT_TO_NUL : 0;
         for (; set->slots[slot]; slot = (slot + 1) & set->mask) {
                 struct directory_entry other;
-                uint64_t position = (set->slots[slot] & UINT32_MAX) - 1;
-                if ((set->slots[slot] & ~(uint64_t)UINT32_MAX) == tag &&
+                uint64_t position = (set->slots[slot] & SLOT_POSITION) - 1;
+                if ((set->slots[slot] & ~SLOT_POSITION) == *tag &&
                     directory_entry_at(directory, position, &other) &&
-                    same_name(&other, name))
-                        return false;
+                    (to_nul ? same_to_nul(&other, name) : same_name(&other, name)))
+                        break;
         }
-        set->slots[slot] = tag | (e->position + 1);
+        return &set->slots[slot];
+}
+
+/* False if the name is there already. */
+static bool name_set_add(struct name_set *set, const struct directory *directory,
+                         const struct directory_entry *e, struct bitmap_name name,
+                         bool to_nul)
+{
+        uint64_t tag;
+        uint64_t *slot = name_set_find(set, directory, name, to_nul, &tag);
+        if (*slot)
+                return false;
+        *slot = tag | (e->position + 1);
         return true;
+}
+
+static bool name_set_has(struct name_set *set, const struct directory *directory,
+                         struct bitmap_name name, bool to_nul)
+{
+        uint64_t tag;
+        return *name_set_find(set, directory, name, to_nul, &tag);
+}
+
+/* Entries with which QEMU would go on: their names count. */
+static bool has_usable_name(const struct directory_entry *e,
+                            enum abi_directory_fault fault)
+{
+        return !fault || fault == ABI_DIRECTORY_PADDING ||
+               (fault == ABI_DIRECTORY_NAME_SIZE && !e->name_length);
+}
+
+/* QEMU passes over a bitmap in use whose name is there already. */
+static enum abi_directory_fault name_fault(struct name_set *set,
+                                           const struct directory *directory,
+                                           const struct directory_entry *e)
+{
+        struct bitmap_name whole = {e->name, e->name_length};
+        struct bitmap_name to_nul = name_to_nul(e);
+        bool has_nul = to_nul.length < whole.length;
+        bool is_new = name_set_add(set, directory, e, whole, false);
+        bool is_same = has_nul ? name_set_has(set, directory, to_nul, false) |
+                                     !name_set_add(set, directory, e, to_nul, true)
+                               : name_set_has(set, directory, to_nul, true);
+        bool in_use = e->flags & QCOW2_BITMAP_IN_USE;
+        if (!is_new)
+                return in_use ? ABI_DIRECTORY_DUPLICATE_IN_USE
+                              : ABI_DIRECTORY_DUPLICATE_NAME;
+        return is_same && !in_use ? ABI_DIRECTORY_SAME_TO_NUL : 0;
 }
 
 enum abi_code directory_visit(const struct header *h, const struct directory *directory,
@@ -156,7 +221,8 @@ enum abi_code directory_visit(const struct header *h, const struct directory *di
         uint64_t mark = arena_mark();
         if (!directory->bytes)
                 return ABI_OK;
-        if (!name_set_make(&names, directory->size / QCOW2_ENTRY_FIXED))
+        uint64_t most = directory->size / QCOW2_ENTRY_FIXED;
+        if (!name_set_make(&names, most < QCOW2_MAX_BITMAPS ? most : QCOW2_MAX_BITMAPS))
                 return ABI_TOO_LARGE;
         bool wanted = true;
         while (wanted && position != directory->size && index < QCOW2_MAX_BITMAPS) {
@@ -169,8 +235,11 @@ enum abi_code directory_visit(const struct header *h, const struct directory *di
                         break;
                 }
                 enum abi_directory_fault fault = directory_entry_fault(h, &e);
-                if (!fault && !name_set_add(&names, directory, &e))
-                        fault = ABI_DIRECTORY_DUPLICATE_NAME;
+                enum abi_directory_fault same = 0;
+                if (has_usable_name(&e, fault))
+                        same = name_fault(&names, directory, &e);
+                if (!fault || same == ABI_DIRECTORY_DUPLICATE_NAME)
+                        fault = same;
                 wanted = visit(context, &e, position, index, fault);
                 position += e.length;
                 index++;
@@ -192,6 +261,8 @@ static bool judge(void *context, const struct directory_entry *entry, uint64_t p
 {
         struct verdict *verdict = context;
         (void)entry;
+        if (fault == ABI_DIRECTORY_SAME_TO_NUL)
+                fault = 0; /* two names, says the format */
         if (fault)
                 verdict->code = bad(verdict->directory, position, index, fault);
         return !fault;

@@ -60,9 +60,9 @@ enum abi_code directory_visit(const struct header *header,
                               const struct directory *directory, directory_visitor *visit,
                               void *context);
 
-/* Check every entry as QEMU does (extra data, which QEMU refuses and the format
- * allows, is accepted), the count, and that names are unique.
- * ABI_OK, ABI_BAD_DIRECTORY, ABI_TOO_LARGE. */
+/* Check every entry as QEMU does (extra data and names that are the same up to a NUL,
+ * which QEMU refuses and the format allows, are accepted), the count, and that names are
+ * unique. ABI_OK, ABI_BAD_DIRECTORY, ABI_TOO_LARGE. */
 enum abi_code directory_check(const struct header *header,
                               const struct directory *directory);
 

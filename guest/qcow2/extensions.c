@@ -57,17 +57,20 @@ static enum abi_code read_bitmaps(struct header *h, struct header_bytes *bytes,
 static enum abi_code read_crypto(struct header *h, struct header_bytes *bytes,
                                  const struct extension *record)
 {
-        if (record->length < 16)
-                return bad(record, ABI_EXTENSION_LENGTH);
-        enum abi_code code =
-            header_need(h, bytes, record->offset + QCOW2_EXTENSION_HEADER + 16);
+        h->has_crypto = true;
+        if (h->crypt_method != QCOW2_CRYPT_LUKS)
+                return bad(record, ABI_EXTENSION_NOT_LUKS);
+        if (record->length != QCOW2_CRYPTO_BODY)
+                return bad(record, ABI_EXTENSION_LUKS);
+        enum abi_code code = header_need(
+            h, bytes, record->offset + QCOW2_EXTENSION_HEADER + QCOW2_CRYPTO_BODY);
         if (code)
                 return code;
         const uint8_t *body = bytes->bytes + record->offset + QCOW2_EXTENSION_HEADER;
-        h->has_crypto = true;
         h->crypto_offset = load_be64(body);
         h->crypto_length = load_be64(body + 8);
-        return ABI_OK;
+        return h->crypto_offset % h->cluster_size ? bad(record, ABI_EXTENSION_LUKS)
+                                                  : ABI_OK;
 }
 
 /* Take over what the record says, as far as `h` has fields for it. */

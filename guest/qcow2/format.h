@@ -10,8 +10,9 @@
 
 #define QCOW2_MAGIC 0x514649fbu
 
-#define QCOW2_MIN_CLUSTER_BITS 9u
-#define QCOW2_MAX_CLUSTER_BITS 21u
+#define QCOW2_MIN_CLUSTER_BITS             9u
+#define QCOW2_MIN_EXTENDED_L2_CLUSTER_BITS 14u /* 32 subclusters of 512 bytes */
+#define QCOW2_MAX_CLUSTER_BITS             21u
 
 /* Field offsets of the header. */
 #define QCOW2_BACKING_OFFSET        8u
@@ -52,7 +53,11 @@
 
 #define QCOW2_EXTENSION_HEADER 8u /* type u32, length u32 */
 #define QCOW2_BITMAPS_BODY     24u
+#define QCOW2_CRYPTO_BODY      16u
 #define QCOW2_BITMAPS_RECORD   32u
+
+#define QCOW2_CRYPT_LUKS      2u /* the last of the methods; 0: none, 1: AES */
+#define QCOW2_COMPRESSION_MAX 1u /* the last of the types: zstd; 0: zlib */
 
 #define QCOW2_MAX_BACKING_NAME 1023u
 #define QCOW2_MAX_FORMAT       15u /* bytes of a backing file's format */
@@ -83,6 +88,7 @@
 #define QCOW2_MAX_REFCOUNT_TABLE_BYTES (8ull << 20)
 #define QCOW2_MAX_L1_BYTES             (32ull << 20)
 #define QCOW2_MAX_SNAPSHOTS            65536u
+#define QCOW2_MAX_SNAPSHOT_EXTRA       1024u
 #define QCOW2_MAX_OFFSET               0x7fffffffc0000000ull /* QEMU reads no further */
 
 #endif

@@ -152,10 +152,12 @@ enum abi_code header_read(uint64_t file_size, struct header *h,
         if (!code && h->version == 2)
                 code = ABI_QCOW2_V2;
         if (code || (code = header_check_features(h)) || (code = check_editable(h)) ||
+            (code = header_check_methods(h)) ||
             (code = header_check_tables(h, file_size)) ||
-            (code = header_check_backing(h)))
+            (code = header_check_backing(h)) ||
+            (code = extensions_read(h, bytes, file_size, true)))
                 return code;
-        return extensions_read(h, bytes, file_size, true);
+        return header_check_encryption(h);
 }
 
 enum abi_code header_look(uint64_t file_size, struct header *h,

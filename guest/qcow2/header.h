@@ -76,6 +76,15 @@ enum abi_code header_check_features(const struct header *header);
 /* QEMU takes such a length: header_check_features() wants a multiple of 8, too. */
 bool header_length_fits(const struct header *header);
 
+/* Compression, subclusters, encryption and data file are such as QEMU knows, and do not
+ * contradict each other: it opens no image otherwise.  Where the bitmaps are does not
+ * depend on them.  ABI_OK or ABI_BAD_HEADER. */
+enum abi_code header_check_methods(const struct header *header);
+
+/* After the extensions were read: where the method is LUKS, one says where its header
+ * is.  ABI_OK or ABI_BAD_HEADER. */
+enum abi_code header_check_encryption(const struct header *header);
+
 /* Refcount table, L1 table and snapshot table are aligned, not too large, and where a
  * file can be: QEMU opens no image otherwise.  ABI_OK or ABI_BAD_HEADER. */
 enum abi_code header_check_limits(const struct header *header);
@@ -93,6 +102,9 @@ enum abi_code header_check_backing(struct header *header);
 
 /* QEMU takes such a name, whatever it lies in. */
 bool header_backing_fits(const struct header *header);
+
+/* Entries of the L1 table that the virtual size needs. */
+uint64_t header_l1_entries(const struct header *header);
 
 /* ---- header.c ---- */
 
@@ -123,9 +135,6 @@ enum abi_code header_need(const struct header *header, struct header_bytes *byte
 /* The file's size rounded up to whole clusters: what a table that lies in the
  * last, partial cluster may reach up to.  The missing rest reads as zeros. */
 uint64_t header_file_end(const struct header *header, uint64_t file_size);
-
-/* Entries of the L1 table that the virtual size needs. */
-uint64_t header_l1_entries(const struct header *header);
 
 /* True if the list exists but the autoclear bit says that it is stale. */
 bool header_is_stale(const struct header *header);

@@ -34,6 +34,36 @@ bool header_length_fits(const struct header *h)
         return h->header_length >= shortest && h->header_length <= h->cluster_size;
 }
 
+/* A type other than zlib needs the bit, and zlib must not have it. */
+static bool compression_is_possible(const struct header *h)
+{
+        bool said = h->incompatible & QCOW2_INCOMPATIBLE_COMPRESSION;
+        return h->compression_type <= QCOW2_COMPRESSION_MAX &&
+               said == (h->compression_type != 0);
+}
+
+enum abi_code header_check_methods(const struct header *h)
+{
+        if (!compression_is_possible(h))
+                return bad(ABI_HEADER_COMPRESSION, h->compression_type);
+        if (h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2 &&
+            h->cluster_bits < QCOW2_MIN_EXTENDED_L2_CLUSTER_BITS)
+                return bad(ABI_HEADER_SUBCLUSTERS, h->cluster_size);
+        if (h->crypt_method > QCOW2_CRYPT_LUKS)
+                return bad(ABI_HEADER_ENCRYPTION, h->crypt_method);
+        if (h->autoclear & QCOW2_AUTOCLEAR_RAW_DATA &&
+            !(h->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE))
+                return bad(ABI_HEADER_RAW_DATA, h->autoclear);
+        return ABI_OK;
+}
+
+enum abi_code header_check_encryption(const struct header *h)
+{
+        if (h->crypt_method == QCOW2_CRYPT_LUKS && !h->has_crypto)
+                return bad(ABI_HEADER_NO_LUKS, h->crypt_method);
+        return ABI_OK;
+}
+
 /* ---- tables ---------------------------------------------------------------------- */
 
 /* QEMU looks at the place of a table without entries, too. */

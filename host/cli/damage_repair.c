@@ -14,7 +14,9 @@
 
 #include "guest/abi_check.h"
 
+/* guest/qcow2/format.h is the guest's alone. */
 #define AUTOCLEAR_BITMAPS UINT64_C(1)
+#define EXTENSION_BITMAPS UINT64_C(0x23852875)
 #define ANY               0u
 
 #define OPENS_NOT                                                                        \
@@ -29,7 +31,7 @@
 
 static const struct row {
         enum abi_code code;
-        uint64_t fault; /* in detail[2]; ANY: all others */
+        uint64_t fault; /* ANY: all others */
         struct damage_repair repair;
 } rows[] = {
     {ABI_BAD_EXTENSION,
@@ -39,6 +41,8 @@ static const struct row {
      ABI_EXTENSION_LENGTH,
      {false, OPENS_NOT "; not even with its bitmaps marked invalid"}},
     {ABI_BAD_EXTENSION, ABI_EXTENSION_TOO_LONG, {false, OPENS_NOT}},
+    {ABI_BAD_EXTENSION, ABI_EXTENSION_NOT_LUKS, {false, OPENS_NOT}},
+    {ABI_BAD_EXTENSION, ABI_EXTENSION_LUKS, {false, OPENS_NOT}},
     {ABI_BAD_EXTENSION,
      ABI_EXTENSION_DUPLICATE,
      {false, "instar cannot repair it; qemu goes by the last of them, and drops the "
@@ -51,6 +55,11 @@ static const struct row {
     {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_NO_NAME,
      {false, "instar cannot repair it; qemu opens the image all the same"}},
+    {ABI_BAD_DIRECTORY,
+     ABI_DIRECTORY_DUPLICATE_IN_USE,
+     {false,
+      "instar cannot repair it; qemu opens the image all the same, and passes over "
+      "this entry"}},
     {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_EXTRA,
      {true, "qemu opens the image again when the bitmap is removed: instar bitmap "
@@ -83,6 +92,21 @@ static const struct row {
     {ABI_UNKNOWN_INCOMPATIBLE,
      ANY,
      {false, "a newer program made this image: use that program"}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_RAW_DATA,
+     {false, "qemu opens the image again without that bit, on a copy first: clear bit 1 "
+             "of the byte at file offset 95"}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_SNAPSHOT_EXTRA,
+     {false, "qemu cannot open the image, but can cut the extra data to 1024 bytes, on a "
+             "copy first: qemu-img check -r all IMAGE"}},
+    {ABI_BAD_HEADER, ABI_HEADER_COMPRESSION, {false, OPENS_NOT}},
+    {ABI_BAD_HEADER, ABI_HEADER_SUBCLUSTERS, {false, OPENS_NOT}},
+    {ABI_BAD_HEADER, ABI_HEADER_ENCRYPTION, {false, OPENS_NOT}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_NO_LUKS,
+     {false, "instar cannot repair it, and qemu cannot open the image: without its LUKS "
+             "header nothing can be decrypted"}},
     {ABI_BAD_HEADER, ANY, {false, "instar cannot repair it"}},
 };
 
@@ -93,16 +117,22 @@ static const struct damage_repair not_looked_at = {
 
 static const struct damage_repair unknown = {false, "instar cannot repair it"};
 
+/* Where a fault of its kind stands. */
+static uint64_t fault_of(const struct abi_report_damage *damage)
+{
+        return damage->detail[damage->code == ABI_BAD_HEADER ? 0 : 2];
+}
+
 static bool is_looked_at(const struct abi_report_image *image,
                          const struct abi_report_damage *damage)
 {
-        uint64_t fault = damage->detail[2];
+        uint64_t fault = fault_of(damage);
 
         if (image->autoclear & AUTOCLEAR_BITMAPS)
                 return true;
         if (damage->code == ABI_BAD_EXTENSION)
-                return fault == ABI_EXTENSION_OVERRUN || fault == ABI_EXTENSION_LENGTH ||
-                       fault == ABI_EXTENSION_TOO_LONG;
+                return damage->detail[1] != EXTENSION_BITMAPS ||
+                       fault == ABI_EXTENSION_OVERRUN || fault == ABI_EXTENSION_LENGTH;
         return damage->code != ABI_BAD_DIRECTORY && damage->code != ABI_BAD_TABLE;
 }
 
@@ -113,7 +143,7 @@ const struct damage_repair *damage_repair(const struct abi_report_image *image,
                 return &not_looked_at;
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
                 if (rows[i].code == damage->code &&
-                    (rows[i].fault == ANY || rows[i].fault == damage->detail[2]))
+                    (rows[i].fault == ANY || rows[i].fault == fault_of(damage)))
                         return &rows[i].repair;
         return &unknown;
 }

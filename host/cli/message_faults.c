@@ -20,6 +20,15 @@ static const char *const header_faults[] = {
         "the snapshot table is damaged, unaligned or outside the file",
     [ABI_HEADER_SIZE] = "the virtual size is out of range",
     [ABI_HEADER_REFCOUNT_ORDER] = "the refcount width is out of range",
+    [ABI_HEADER_COMPRESSION] =
+        "the compression type is unknown or contradicts incompatible bit 3",
+    [ABI_HEADER_SUBCLUSTERS] = "extended L2 entries need clusters of 16 KiB or more",
+    [ABI_HEADER_ENCRYPTION] = "the encryption method is unknown",
+    [ABI_HEADER_RAW_DATA] =
+        "autoclear bit 1 says that the data file is raw, but there is no data file",
+    [ABI_HEADER_NO_LUKS] =
+        "the image is encrypted with LUKS, but the encryption extension is missing",
+    [ABI_HEADER_SNAPSHOT_EXTRA] = "a snapshot has more than 1024 bytes of extra data",
 };
 
 static const char *const extension_faults[] = {
@@ -34,6 +43,9 @@ static const char *const extension_faults[] = {
     [ABI_EXTENSION_DIRECTORY_SIZE] =
         "the directory's size is zero or above 67107840 bytes",
     [ABI_EXTENSION_TOO_LONG] = "its text is longer than qemu takes",
+    [ABI_EXTENSION_NOT_LUKS] = "an encryption extension is only for LUKS",
+    [ABI_EXTENSION_LUKS] =
+        "an encryption extension must be 16 bytes long, and its offset aligned",
 };
 
 static const char *const directory_faults[] = {
@@ -51,6 +63,11 @@ static const char *const directory_faults[] = {
     [ABI_DIRECTORY_NO_NAME] = "the name is empty",
     [ABI_DIRECTORY_EXTRA] = "it has extra data, or may have: the format knows that, but "
                             "qemu opens no such image",
+    [ABI_DIRECTORY_SAME_TO_NUL] =
+        "up to a NUL, another entry has the same name: the format knows that, but qemu "
+        "opens no such image",
+    [ABI_DIRECTORY_DUPLICATE_IN_USE] =
+        "another entry has the same name, and this one is in use",
 };
 
 static const char *const refcount_faults[] = {

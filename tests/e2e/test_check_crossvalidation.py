@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from lib import bare_header, check_pair, damage, harness, images, info_images, lived_in, shapes
 from lib.divergences import KNOWN_CHECK_DIVERGENCES, known_check
 from lib.malformed import VARIANTS
-from lib.qcow2 import AUTOCLEAR_RAW_DATA, Image
+from lib.qcow2 import Image
 
 DAMAGED = 2000          # images at least
 EXCUSED = 0.02          # of them at most
@@ -135,15 +135,10 @@ class CrossValidation(unittest.TestCase):
                          {"data file, snapshots"})
 
 
-def header_field(offset, value):
-    return lambda image: image.put("Q", offset, value)
-
-
 # Of each entry an image that needs it, made of a sound one by the last step.
 NEEDED = {
     "escaped_names": ((shapes.snapshots(shapes.Shot(name=b"a\nb")),),
                       lambda image: image.put("Q", image.snapshots_offset, 1)),
-    "raw_without_data_file": ((), header_field(88, AUTOCLEAR_RAW_DATA)),
 }
 
 

@@ -10,7 +10,7 @@ difference without an entry that applies, and on an entry that no test sees at w
 from dataclasses import dataclass
 from typing import Callable
 
-from lib.qcow2 import AUTOCLEAR_RAW_DATA, INCOMPAT_DATA_FILE, INCOMPAT_DIRTY
+from lib.qcow2 import INCOMPAT_DIRTY
 
 EXIT = "exit"          # one succeeds, the other fails
 BITMAPS = "bitmaps"    # names, flags, granularities, order after both failed
@@ -218,11 +218,6 @@ KNOWN_CHECK_DIVERGENCES = {
         "names of snapshots are escaped in messages; qemu writes their bytes",
         lambda header: any(not 32 <= byte < 127 or byte == ord("\\")
                            for name in header.snapshot_names() for byte in name)),
-    "raw_without_data_file": CheckDivergence(
-        "the bit for a raw data file means nothing where there is no data file; qemu does not "
-        "open such an image",
-        lambda header: header.autoclear & AUTOCLEAR_RAW_DATA
-        and not header.incompatible & INCOMPAT_DATA_FILE),
 }
 
 

@@ -15,7 +15,7 @@ from typing import Callable
 
 from lib import images, shapes
 from lib.craft import Craft
-from lib.qcow2 import EXT_BACKING_FORMAT, EXT_BITMAPS, FLAG_AUTO
+from lib.qcow2 import EXT_BACKING_FORMAT, EXT_BITMAPS, EXT_CRYPTO, FLAG_AUTO, FLAG_IN_USE
 from lib.shapes import Spec
 
 CLUSTER = 4096
@@ -218,6 +218,11 @@ rewritten("compatible extra data", {"extra": b"leave it", "flags": FLAG_AUTO | 4
 rewritten("flag of compatible extra data, and none", {"flags": FLAG_AUTO | 4}, 1, EXTRA,
           bitmap="b", sound=ALL)
 rewritten("a name twice", {"name": b"a"}, 1, "another entry has the same name", bitmap="a")
+rewritten("a name twice, in use", {"name": b"a", "flags": FLAG_IN_USE | FLAG_AUTO}, 1,
+          "another entry has the same name, and this one is in use", opens=True, bitmap="a")
+rewritten("names that are the same up to a NUL", {"name": b"a\0x"}, 1,
+          "up to a NUL, another entry has the same name: the format knows that, but qemu opens no "
+          "such image", bitmap="a")
 rewritten("a name of no bytes", {"name": b""}, 1, "the name is empty", opens=True)
 rewritten("a name of 1024 bytes", {"name": b"n" * 1024}, 1, NAME_SIZE)
 rewritten("a name of 65535 bytes", {"name": b"n" * 65535}, 1, NAME_SIZE)
@@ -281,17 +286,53 @@ in_header("backing file's name behind the header", lambda p: [raw("QI", 8, CLUST
           BACKING, lambda p: CLUSTER, sound=ALL)
 in_header("wide refcounts", lambda p: [raw("I", 96, 7)], "the refcount width is out of range",
           lambda p: 7, sound=ALL)
+COMPRESSION = "the compression type is unknown or contradicts incompatible bit 3"
+in_header("unknown compression type", lambda p: [raw("Q", 72, 8), raw("B", 104, 2)], COMPRESSION,
+          lambda p: 2, sound=ALL)
+in_header("compression type without its bit", lambda p: [raw("B", 104, 1)], COMPRESSION,
+          lambda p: 1, sound=ALL)
+in_header("compression type's bit without one", lambda p: [raw("Q", 72, 8)], COMPRESSION,
+          lambda p: 0, sound=ALL)
+in_header("subclusters of small clusters", lambda p: [raw("Q", 72, 16)],
+          "extended L2 entries need clusters of 16 KiB or more", lambda p: CLUSTER, sound=ALL)
+in_header("unknown encryption method", lambda p: [raw("I", 32, 3)],
+          "the encryption method is unknown", lambda p: 3, sound=ALL)
+in_header("LUKS without its header", lambda p: [raw("I", 32, 2)],
+          "the image is encrypted with LUKS, but the encryption extension is missing",
+          lambda p: 2, sound=ALL)
+in_header("raw data file without a data file", lambda p: [raw("Q", 88, 3)],
+          "autoclear bit 1 says that the data file is raw, but there is no data file",
+          lambda p: 3, opens=True, sound=ALL)
 variant("header: unknown incompatible feature", lambda p: [raw("Q", 72, 0x8040)],
         lambda p: "the image uses unknown incompatible features (bits 0x8040 of the header)",
         sound=ALL)
 
 
-def in_area(name, kind, length):
+def in_area(name, kind, data, fault, method=0):
     def damage(image, _):
-        image.add_record(kind, b"x" * length, 0)
-    VARIANTS.append(Variant(
-        f"header: {name}", damage,
-        lambda p: p.extension("its text is longer than qemu takes", kind, 112), sound=ALL))
+        image.add_record(kind, data, 0)
+        image.pwrite(32, struct.pack(">I", method))
+    VARIANTS.append(Variant(f"header: {name}", damage, lambda p: p.extension(fault, kind, 112),
+                            sound=ALL))
 
 
-in_area("long backing format", EXT_BACKING_FORMAT, 16)
+LUKS_PLACE = "an encryption extension must be 16 bytes long, and its offset aligned"
+in_area("long backing format", EXT_BACKING_FORMAT, b"x" * 16, "its text is longer than qemu takes")
+for method in (0, 1):
+    in_area(f"encryption extension, method {method}", EXT_CRYPTO, bytes(16),
+            "an encryption extension is only for LUKS", method)
+for length in (0, 8, 15, 24):
+    in_area(f"encryption extension of {length} bytes", EXT_CRYPTO, bytes(length), LUKS_PLACE, 2)
+in_area("encryption extension unaligned", EXT_CRYPTO, struct.pack(">QQ", 512, CLUSTER),
+        LUKS_PLACE, 2)
+
+
+def _extra_data(image, places):
+    shapes.snapshots(shapes.Shot(), shapes.Shot(b"2", extra=bytes(1032)))(image)
+    places.snapshots = image.snapshots_offset
+
+
+VARIANTS.append(Variant(
+    "header: snapshot with much extra data", _extra_data,
+    lambda p: "malformed image header: a snapshot has more than 1024 bytes of extra data; value "
+    f"{p.snapshots + 72:#x}", sound=ALL))

@@ -181,9 +181,9 @@ static void every_fault_has_words_and_a_number_that_is_none_is_survived(void **s
         static const struct {
                 enum abi_code code;
                 uint64_t last;
-        } kinds[] = {{ABI_BAD_HEADER, ABI_HEADER_REFCOUNT_ORDER},
-                     {ABI_BAD_EXTENSION, ABI_EXTENSION_TOO_LONG},
-                     {ABI_BAD_DIRECTORY, ABI_DIRECTORY_EXTRA},
+        } kinds[] = {{ABI_BAD_HEADER, ABI_HEADER_SNAPSHOT_EXTRA},
+                     {ABI_BAD_EXTENSION, ABI_EXTENSION_LUKS},
+                     {ABI_BAD_DIRECTORY, ABI_DIRECTORY_DUPLICATE_IN_USE},
                      {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE},
                      {ABI_BAD_BITMAP, ABI_BITMAP_BEYOND_END},
                      {ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_LEAKS}};

@@ -84,6 +84,82 @@ static void duplicate_name_is_refused(void **state)
         native_image_write(guest_image, places.entries[1] + 24, "first\0\0", 7);
         poke16(guest_image, places.entries[1] + 18, 5);
         expect_fault(ABI_DIRECTORY_DUPLICATE_NAME, 1);
+        poke32(guest_image, places.entries[1] + QCOW2_ENTRY_FLAGS, QCOW2_BITMAP_IN_USE);
+        expect_fault(ABI_DIRECTORY_DUPLICATE_IN_USE, 1);
+}
+
+/* QEMU minds it more than what else is wrong with the entry. */
+static void duplicate_name_of_a_faulty_entry_is_told(void **state)
+{
+        (void)state;
+        make(false, 0);
+        native_image_write(guest_image, places.entries[1] + 24, "first\0\1", 7);
+        poke16(guest_image, places.entries[1] + 18, 5);
+        expect_fault(ABI_DIRECTORY_DUPLICATE_NAME, 1);
+        make(false, 0);
+        native_image_write(guest_image, places.entries[0] + 24 + 5, "\1", 1);
+        expect_fault(ABI_DIRECTORY_PADDING, 0);
+}
+
+static enum abi_directory_fault faults[3];
+
+static bool note_fault(void *context, const struct directory_entry *entry,
+                       uint64_t position, uint32_t index, enum abi_directory_fault fault)
+{
+        (void)context;
+        (void)entry;
+        (void)position;
+        assert_in_range(index, 0, 2);
+        faults[index] = fault;
+        return true;
+}
+
+static void visit(void)
+{
+        open_image();
+        assert_int_equal(code, ABI_OK);
+        assert_int_equal(
+            directory_visit(&image.header, &image.directory, note_fault, NULL), ABI_OK);
+}
+
+static void name(uint32_t index, const char *bytes, uint16_t length)
+{
+        uint64_t at = places.entries[index] + 24 + (index == 2 ? 11 : 0);
+        native_image_write(guest_image, at, "\0\0\0\0\0\0\0", index == 2 ? 5 : 7);
+        native_image_write(guest_image, at, bytes, length);
+        poke16(guest_image, places.entries[index] + 18, length);
+}
+
+/* They are two names in the format, so the image is edited all the same. */
+static void names_that_are_the_same_up_to_a_nul_are_told(void **state)
+{
+        (void)state;
+        for (uint32_t first = 0; first < 2; first++) {
+                make(false, 0);
+                name(first, "first", 5);
+                name(!first, "first\0", 6);
+                in_guest(visit);
+                assert_int_equal(faults[0], 0);
+                assert_int_equal(faults[1], ABI_DIRECTORY_SAME_TO_NUL);
+                assert_int_equal(faults[2], 0);
+        }
+        make(false, 0);
+        name(0, "a\0a", 3);
+        name(1, "a\0b", 3);
+        name(2, "a\0", 2);
+        in_guest(visit);
+        assert_int_equal(faults[1], ABI_DIRECTORY_SAME_TO_NUL);
+        assert_int_equal(faults[2], ABI_DIRECTORY_SAME_TO_NUL);
+        make(false, QCOW2_BITMAP_IN_USE); /* QEMU passes over it */
+        name(0, "a", 1);
+        name(1, "a\0b", 3);
+        in_guest(visit);
+        assert_int_equal(faults[1], 0);
+        make(false, 0);
+        name(0, "a\0b", 3);
+        name(1, "a", 1);
+        name(2, "a", 1);
+        expect_fault(ABI_DIRECTORY_DUPLICATE_NAME, 2);
 }
 
 static void count_and_size_must_agree(void **state)
@@ -233,6 +309,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
             IN_GUEST(malformed_entries_are_refused),
             IN_GUEST(duplicate_name_is_refused),
+            IN_GUEST(duplicate_name_of_a_faulty_entry_is_told),
+            IN_GUEST(names_that_are_the_same_up_to_a_nul_are_told),
             IN_GUEST(count_and_size_must_agree),
             IN_GUEST(size_of_an_unusable_bitmap_may_be_wrong),
             IN_GUEST(names_are_found_by_all_their_bytes),

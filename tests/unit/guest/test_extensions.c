@@ -154,6 +154,7 @@ static void crypto_record_is_read(void **state)
         struct made_options options = {.cluster_bits = 12};
         (void)state;
         make_image(guest_image, &options, &places);
+        poke32(guest_image, 32, 2);
         poke32(guest_image, 112, 0x0537be77);
         poke32(guest_image, 116, 16);
         poke64(guest_image, 120, 0x5000);
@@ -163,9 +164,37 @@ static void crypto_record_is_read(void **state)
         assert_true(header.has_crypto);
         assert_int_equal(header.crypto_offset, 0x5000);
         assert_int_equal(header.crypto_length, 0x1234);
-        poke32(guest_image, 116, 15);
+}
+
+static void expect_luks(enum abi_code wanted, uint64_t at, uint64_t fault)
+{
         in_guest(read_header);
-        assert_int_equal(code, ABI_BAD_EXTENSION);
+        assert_int_equal(code, wanted);
+        assert_int_equal(detail[at], fault);
+}
+
+static void crypto_record_fits_the_method(void **state)
+{
+        struct made_options options = {.cluster_bits = 12};
+        (void)state;
+        make_image(guest_image, &options, &places);
+        poke32(guest_image, 32, 2);
+        expect_luks(ABI_BAD_HEADER, 0, ABI_HEADER_NO_LUKS);
+        poke32(guest_image, 112, 0x0537be77);
+        poke64(guest_image, 120, 0x5000);
+        for (uint32_t length = 0; length <= 40; length += 8) {
+                poke32(guest_image, 116, length);
+                if (length != 16)
+                        expect_luks(ABI_BAD_EXTENSION, 2, ABI_EXTENSION_LUKS);
+        }
+        poke32(guest_image, 116, 16);
+        poke64(guest_image, 120, 0x5200);
+        expect_luks(ABI_BAD_EXTENSION, 2, ABI_EXTENSION_LUKS);
+        poke64(guest_image, 120, 0x5000);
+        for (uint32_t method = 0; method < 2; method++) {
+                poke32(guest_image, 32, method);
+                expect_luks(ABI_BAD_EXTENSION, 2, ABI_EXTENSION_NOT_LUKS);
+        }
 }
 
 int main(void)
@@ -179,6 +208,7 @@ int main(void)
             IN_GUEST(area_may_be_full),
             IN_GUEST(many_empty_records_end),
             IN_GUEST(crypto_record_is_read),
+            IN_GUEST(crypto_record_fits_the_method),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

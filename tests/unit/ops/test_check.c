@@ -200,6 +200,8 @@ static const struct header_case header_cases[] = {
     {8, 8, 4097, ABI_HEADER_BACKING, false},
     {16, 4, 1024, ABI_HEADER_BACKING, false},
     {24, 8, 1ull << 63, ABI_HEADER_SIZE, false},
+    {32, 4, 2, ABI_HEADER_NO_LUKS, false},
+    {32, 4, 3, ABI_HEADER_ENCRYPTION, false},
     {36, 4, 0, ABI_HEADER_L1, false},
     {40, 8, 0, ABI_HEADER_L1, true},
     {40, 8, 1ull << 40, ABI_HEADER_L1, true},
@@ -214,10 +216,14 @@ static const struct header_case header_cases[] = {
     {60, 4, 65537, ABI_HEADER_SNAPSHOTS, false},
     {64, 8, 1ull << 40, ABI_HEADER_SNAPSHOTS, true},
     {64, 8, 8, ABI_HEADER_SNAPSHOTS, false},
+    {72, 8, 8, ABI_HEADER_COMPRESSION, false},
+    {72, 8, 16, ABI_HEADER_SUBCLUSTERS, false},
+    {88, 8, 3, ABI_HEADER_RAW_DATA, false},
     {96, 4, 7, ABI_HEADER_REFCOUNT_ORDER, false},
     {100, 4, 96, ABI_HEADER_LENGTH, false},
     {100, 4, 105, ABI_HEADER_LENGTH, true},
     {100, 4, 4104, ABI_HEADER_LENGTH, false},
+    {104, 4, 1u << 24, ABI_HEADER_COMPRESSION, false},
 };
 
 static void faults_of_the_header_are_told_and_qemus_are_the_end(void **state)

@@ -417,6 +417,12 @@ static void header_damage_is_told_and_the_rest_described(void **state)
             {8, 0x7fffffff, ABI_HEADER_BACKING, 5},
             {96, (7ull << 32) | 112, ABI_HEADER_REFCOUNT_ORDER, 5},
             {96, (4ull << 32) | 9, ABI_HEADER_LENGTH, 0},
+            {32, 3ull << 32 | 1, ABI_HEADER_ENCRYPTION, 5},
+            {32, 2ull << 32 | 1, ABI_HEADER_NO_LUKS, 5},
+            {72, 8, ABI_HEADER_COMPRESSION, 5},
+            {104, 1ull << 56, ABI_HEADER_COMPRESSION, 5},
+            {72, 16, ABI_HEADER_SUBCLUSTERS, 5},
+            {88, 3, ABI_HEADER_RAW_DATA, 5},
         };
         (void)state;
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -430,6 +436,20 @@ static void header_damage_is_told_and_the_rest_described(void **state)
         poke64(ops.image, 72, 1ull << 40);
         assert_int_equal(info(0), ABI_OK);
         assert_int_equal(damage[0].code, ABI_UNKNOWN_INCOMPATIBLE);
+        assert_int_equal(bitmap_count, 5);
+}
+
+static void much_extra_data_of_a_snapshot_is_told(void **state)
+{
+        (void)state;
+        ops_make(&ops, &rich);
+        poke32(ops.image, ops.places.snapshot_table + 36, 1024);
+        assert_int_equal(info(0), ABI_OK);
+        assert_false(is_told(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOT_EXTRA));
+        poke32(ops.image, ops.places.snapshot_table + 36, 1025);
+        assert_int_equal(info(0), ABI_OK);
+        assert_true(is_told(ABI_BAD_HEADER, ABI_HEADER_SNAPSHOT_EXTRA));
+        assert_true(snapshot_count > 0);
         assert_int_equal(bitmap_count, 5);
 }
 
@@ -500,6 +520,7 @@ int main(void)
             TEST(a_missing_extension_is_told),
             TEST(a_damaged_table_is_told_only_where_tables_are_read),
             TEST(header_damage_is_told_and_the_rest_described),
+            TEST(much_extra_data_of_a_snapshot_is_told),
             TEST(without_a_geometry_nothing_is_told),
             TEST(damage_beyond_what_is_kept_is_counted),
         };

@@ -114,6 +114,13 @@ static void header_fields(void **state)
             {24, 8, INT64_MAX, ABI_HEADER_L1},
             {96, 4, 7, ABI_HEADER_REFCOUNT_ORDER},
             {96, 4, UINT32_MAX, ABI_HEADER_REFCOUNT_ORDER},
+            {32, 4, 3, ABI_HEADER_ENCRYPTION},
+            {32, 4, 2, ABI_HEADER_NO_LUKS},
+            {72, 8, 8, ABI_HEADER_COMPRESSION},
+            {104, 4, 1u << 24, ABI_HEADER_COMPRESSION},
+            {104, 4, 2u << 24, ABI_HEADER_COMPRESSION},
+            {72, 8, 16, ABI_HEADER_SUBCLUSTERS},
+            {88, 8, 3, ABI_HEADER_RAW_DATA},
         };
         (void)state;
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
