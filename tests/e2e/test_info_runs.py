@@ -55,6 +55,23 @@ class NothingIsChanged(RunsCase):
         self.assertEqual(look.qemu_human(ours.out), self.qemu_info(self.image))
 
 
+class Devices(RunsCase):
+    def test_a_block_device_is_described_and_mapped(self):
+        self.need_root("opens a loop device")
+        shaped(bitmaps(Spec(b"a", bits=(1,))), shapes.numbered(2), backing=b"base")(self.image)
+        os.truncate(self.image, 1 << 20)  # a device has whole sectors, and more than it needs
+        device = images.tool("losetup", "--find", "--show", "--read-only", self.image).strip()
+        self.addCleanup(images.tool, "losetup", "-d", device, fails=True)
+        for options in ((), ("--output=json",)):
+            theirs = self.qemu_info(*options, device)
+            ours = self.looks("info", *options, device)
+            strip = look.qemu_json if options else look.qemu_human
+            self.assertEqual(strip(ours).split(b"\n"), theirs.split(b"\n"))
+        found, = look.bitmaps_of(self.info("--count", device))
+        self.assertEqual(found["instar-dirty-bytes"], 65536)
+        self.assertIn(b"0x10000         0x10000\n", self.looks("map", "--bitmap=a", device))
+
+
 class OtherFiles(RunsCase):
     """The backing and data files that an image names are never opened."""
 

@@ -266,7 +266,7 @@ def _header():
             "unknown compatible bits": shapes.compatible(0x8000_0000_0000_0ff2),
             "all compatible bits": shapes.compatible((1 << 64) - 1),
             "unknown autoclear bits": shapes.autoclear(0x8000_0000_0000_00fc),
-            "raw data bit cleared": shapes.autoclear(4),
+            "raw data bit without a data file": shapes.autoclear(2),
             "header of 104 bytes": shapes.header_length(104),
             "header of 120 bytes": shapes.header_length(120),
             "header of 400 bytes": shapes.header_length(400),
