@@ -187,8 +187,8 @@ class Refusals(RunsCase):
         os.mkdir(self.path("folder"))
         self.refused("info", f"cannot use '{self.path('folder')}': it is a directory",
                      self.path("folder"))
-        self.refused("info", f"cannot use '{self.path('fifo')}': it is neither a regular file nor a "
-                     "block device", self.path("fifo"))
+        self.refused("info", f"cannot use '{self.path('fifo')}': it is neither a regular file nor "
+                     "a block device", self.path("fifo"))
         self.refused("info", f"cannot open '{self.path('none')}': No such file or directory",
                      self.path("none"))
 

@@ -8,7 +8,7 @@ INSTAR_SEED repeats a random run.
 
 import os
 
-from lib import extents, harness, images, locks, look, shapes
+from lib import harness, images, locks, look, shapes
 from lib.extents import as_json, extents_read, extents_served, human
 from lib.info_images import SEED
 from lib.malformed import VARIANTS, make_sound

@@ -246,8 +246,9 @@ def _sizes():
         shape(f"size {size}", shapes.virtual_size(size), size="16G")
     shape("size 0, bitmap in use", bitmaps(Spec(b"a", flags=FLAG_IN_USE, table_size=1)), size=0)
     for size in (512, 65024, (1 << 20) + 512, TIB, TIB + 512):
-        shape(f"size {size}, bitmaps", bitmaps(Spec(b"a", bits=(0,)), Spec(b"b", 1 << 31, bits=(0,)),
-                                               Spec(b"c", 1 << 20, bits=(0,))), size=size)
+        shape(f"size {size}, bitmaps", bitmaps(*(
+            Spec(name, granularity, bits=(0,)) for name, granularity in (
+                (b"a", 65536), (b"b", 1 << 31), (b"c", 1 << 20)))), size=size)
 
 
 def _ends():

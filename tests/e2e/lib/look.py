@@ -56,7 +56,8 @@ def qemu_json(out):
     for line in out.split(b"\n"):
         text = line.lstrip(b" ")
         if skipped is not None:
-            if indentation(line) > skipped or text[:1] in (b"]", b"}") and indentation(line) == skipped:
+            closes = text[:1] in (b"]", b"}") and indentation(line) == skipped
+            if closes or indentation(line) > skipped:
                 continue
             skipped = None
         if text.startswith(b'"' + OWN_KEY.encode()):
