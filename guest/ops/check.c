@@ -113,13 +113,13 @@ static enum abi_code all_passes(struct check *c)
 enum abi_code check_whole(struct check *c)
 {
         enum abi_code code;
-        bool opens = check_header(c, &code);
+        bool has_header = check_header(c, &code);
         c->role = CHECK_ROLE_OTHER;
-        opens = opens && check_bitmaps_look(c, &code);
+        bool opens = has_header && check_bitmaps_look(c, &code);
         if (code)
                 return code;
         bool whole = opens && check_snapshots_look(c);
-        if (whole || c->walks_on)
+        if (whole || (has_header && c->walks_on))
                 code = all_passes(c);
         c->sums.incomplete |= !whole;
         return code;

@@ -41,6 +41,19 @@ static bool is_chain(const struct list *l, uint64_t position)
         return position == l->size;
 }
 
+/* Behind the directory's end there may be the rest of an entry; but where a name goes on
+ * with zeros, it is its length that is wrong. */
+static bool is_whole(const struct list *l, uint64_t position,
+                     const struct directory_entry *e)
+{
+        if (!l->size_known || position + e->length <= l->size)
+                return true;
+        for (uint32_t i = 0; i < e->name_length; i++)
+                if (!e->name[i])
+                        return false;
+        return true;
+}
+
 /* What follows an entry whose length is right. */
 static bool is_border(const struct list *l, uint64_t position)
 {
@@ -83,7 +96,8 @@ static bool next_entry(struct list *l, uint64_t *position, uint32_t *seen,
 {
         while (goes_on(l, *position, *seen)) {
                 enum abi_directory_fault fault = 0;
-                bool readable = parse(l, *position, l->limit, e);
+                bool readable =
+                    parse(l, *position, l->limit, e) && is_whole(l, *position, e);
                 uint64_t place = *position;
                 ++*seen;
                 if (readable)
@@ -123,10 +137,14 @@ static bool names_start(struct list *l)
         return l->names;
 }
 
-/* False if there was one with the same fingerprint, so the same name. */
+/* False if there was one with the same fingerprint, so the same name; as far as a NUL, as
+ * QEMU compares them. */
 static bool is_new_name(struct list *l, const struct directory_entry *e)
 {
-        uint64_t hash = fingerprint(e->name, e->name_length) | 1;
+        uint64_t length = 0;
+        while (length < e->name_length && e->name[length])
+                length++;
+        uint64_t hash = fingerprint(e->name, length) | 1;
         uint64_t slot = hash >> 32 & l->name_mask;
         for (; l->names[slot]; slot = (slot + 1) & l->name_mask)
                 if (l->names[slot] == hash)

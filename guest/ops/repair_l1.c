@@ -33,9 +33,23 @@ static uint64_t copy(struct repair *r, uint64_t offset, uint64_t length)
         return to;
 }
 
+/* Where the header, a refcount structure or a bitmap is, there never was an L1 table: its
+ * place is lost, and all data would be taken for leaked. */
+static bool is_lost(const struct repair *r, uint64_t offset, uint64_t length)
+{
+        const uint8_t others = CHECK_ROLE_OTHER | CHECK_ROLE_BITMAP;
+        uint64_t end = (offset + length - 1) >> r->h.cluster_bits;
+        for (uint64_t i = offset >> r->h.cluster_bits; length && i <= end; i++)
+                if (i < r->role_clusters && r->roles[i] & others)
+                        return true;
+        return false;
+}
+
 static enum abi_code copy_active(struct repair *r)
 {
         uint64_t bytes = r->h.l1_size * 8ull;
+        if (is_lost(r, r->h.l1_offset, bytes))
+                return fail(ABI_BAD_HEADER, ABI_HEADER_L1, r->h.l1_offset, 0, 0);
         if (all_are_only(r, r->h.l1_offset, bytes, CHECK_ROLE_L1))
                 return ABI_OK;
         uint64_t to = copy(r, r->h.l1_offset, bytes);

@@ -31,15 +31,14 @@ struct table {
 static bool can_be_kept(const struct repair *r, const struct snapshot *s)
 {
         uint64_t bytes = (uint64_t)s->entries * 8;
-        return s->extra_length <= MAX_EXTRA && s->offset % r->h.cluster_size == 0 &&
-               bytes <= QCOW2_MAX_L1_BYTES &&
+        return s->offset % r->h.cluster_size == 0 && bytes <= QCOW2_MAX_L1_BYTES &&
                range_inside(s->offset, bytes, repair_file_end(r));
 }
 
 /* Bytes of an entry in the new table. */
 static uint64_t new_length(const struct repair *r, const struct snapshot *s)
 {
-        uint64_t extra = s->extra_length;
+        uint64_t extra = s->extra_length < MAX_EXTRA ? s->extra_length : MAX_EXTRA;
         if (r->h.version >= 3 && extra < MIN_EXTRA)
                 extra = MIN_EXTRA;
         return (SNAPSHOT_FIXED + extra + s->id_length + s->name_length + 7) & ~7ull;
@@ -63,11 +62,15 @@ static bool add(struct table *t, const struct snapshot *s)
 {
         uint64_t length = new_length(t->repair, s);
         uint64_t strings = (uint64_t)s->id_length + s->name_length;
-        uint64_t extra = s->extra_length;
+        uint64_t extra = s->extra_length < MAX_EXTRA ? s->extra_length : MAX_EXTRA;
         if (length > t->capacity - t->size)
                 return false;
         uint8_t *entry = t->bytes + t->size;
         repair_read(s->position, entry, SNAPSHOT_FIXED + extra);
+        if (extra != s->extra_length) {
+                store_be32(entry + ENTRY_EXTRA_SIZE, MAX_EXTRA);
+                t->completed++;
+        }
         complete(t, s, entry);
         extra = load_be32(entry + ENTRY_EXTRA_SIZE);
         repair_read(s->position + SNAPSHOT_FIXED + s->extra_length,

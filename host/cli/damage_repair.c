@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether damage can be repaired, and how.  Each row was tried with qemu-img 7.2 on an
- * image with that damage; none promises more than was seen there.
+ * Whether damage can be repaired, and how.  Each row was tried on an image with that
+ * damage; none promises more than was seen there.
  *
  * qemu reads all bitmaps of an image before anything else, qemu-img check -r too, so most
  * damage of them keeps the whole disk from being opened, though no guest data is hurt.
@@ -19,60 +19,51 @@
 #define EXTENSION_BITMAPS UINT64_C(0x23852875)
 #define ANY               0u
 
+#define REPAIR "instar check -r all IMAGE "
+
 #define OPENS_NOT                                                                        \
+        "qemu cannot open the image, though its data is intact; " REPAIR                 \
+        "makes it open again"
+
+#define UNREPAIRABLE                                                                     \
         "instar cannot repair it, and qemu cannot open the image, though its data is "   \
         "intact"
 
-/* Byte 95 is the last of the autoclear features. */
-#define GIVE_UP_BITMAPS                                                                  \
-        "to give up all its bitmaps, on a copy first: clear bit 0 of the byte at file "  \
-        "offset 95; qemu then opens the image and drops them with its first write, and " \
-        "qemu-img check -r leaks IMAGE frees their clusters"
+#define REMOVES_OR_RESETS                                                                \
+        REPAIR "removes the bitmap, and with --reset-damaged marks all of it as dirty"
 
 static const struct row {
         enum abi_code code;
         uint64_t fault; /* ANY: all others */
         struct damage_repair repair;
 } rows[] = {
-    {ABI_BAD_EXTENSION,
-     ABI_EXTENSION_OVERRUN,
-     {false, OPENS_NOT "; what follows it cannot be told from it"}},
-    {ABI_BAD_EXTENSION,
-     ABI_EXTENSION_LENGTH,
-     {false, OPENS_NOT "; not even with its bitmaps marked invalid"}},
-    {ABI_BAD_EXTENSION, ABI_EXTENSION_TOO_LONG, {false, OPENS_NOT}},
-    {ABI_BAD_EXTENSION, ABI_EXTENSION_NOT_LUKS, {false, OPENS_NOT}},
-    {ABI_BAD_EXTENSION, ABI_EXTENSION_LUKS, {false, OPENS_NOT}},
+    {ABI_BAD_EXTENSION, ABI_EXTENSION_NOT_LUKS, {false, UNREPAIRABLE}},
+    {ABI_BAD_EXTENSION, ABI_EXTENSION_LUKS, {false, UNREPAIRABLE}},
     {ABI_BAD_EXTENSION,
      ABI_EXTENSION_DUPLICATE,
-     {false, "instar cannot repair it; qemu goes by the last of them, and drops the "
-             "others with its first write"}},
-    {ABI_BAD_EXTENSION, ANY, {false, OPENS_NOT "; " GIVE_UP_BITMAPS}},
+     {true, "qemu goes by the last of them; " REPAIR "drops the others"}},
+    {ABI_BAD_EXTENSION, ANY, {true, OPENS_NOT}},
     {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_PADDING,
-     {false, "instar cannot repair it; qemu opens the image all the same, and mends it "
-             "with its first write"}},
+     {true, "qemu opens the image all the same; " REPAIR "mends it"}},
     {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_NO_NAME,
-     {false, "instar cannot repair it; qemu opens the image all the same"}},
+     {true, "qemu opens the image all the same; " REPAIR "removes the bitmap"}},
     {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_DUPLICATE_IN_USE,
-     {false,
-      "instar cannot repair it; qemu opens the image all the same, and passes over "
-      "this entry"}},
+     {true, "qemu opens the image all the same, and passes over this entry; " REPAIR
+            "removes it"}},
     {ABI_BAD_DIRECTORY,
      ABI_DIRECTORY_EXTRA,
      {true, "qemu opens the image again when the bitmap is removed: instar bitmap "
             "--remove IMAGE BITMAP"}},
-    {ABI_BAD_DIRECTORY, ANY, {false, OPENS_NOT "; " GIVE_UP_BITMAPS}},
-    {ABI_BAD_TABLE,
+    {ABI_BAD_DIRECTORY,
      ANY,
-     {true, "the bitmap's bits are lost, but it can be removed: instar bitmap --remove "
-            "IMAGE BITMAP; then qemu-img check -r leaks IMAGE frees its clusters"}},
+     {true, OPENS_NOT " and keeps the bitmaps that nothing is wrong with"}},
+    {ABI_BAD_TABLE, ANY, {true, "the bitmap's bits are lost: " REMOVES_OR_RESETS}},
     {ABI_BAD_BITMAP,
      ABI_BITMAP_TAIL_BITS,
-     {false, "nothing has to be done: nobody reads these bits, and qemu clears them when "
-             "it next writes the bitmap"}},
+     {true, "nobody reads these bits; " REPAIR "clears them"}},
     {ABI_BAD_BITMAP,
      ABI_BITMAP_IN_USE,
      {true,
@@ -81,39 +72,45 @@ static const struct row {
       "--remove IMAGE BITMAP"}},
     {ABI_BAD_BITMAP,
      ANY,
-     {true, "the bitmap is of no use for a backup, but it can be removed: instar bitmap "
-            "--remove IMAGE BITMAP; add a new one and make a full backup"}},
+     {true, "the bitmap is of no use for a backup: " REMOVES_OR_RESETS}},
     {ABI_NO_AUTOCLEAR_EXTENSION,
      ANY,
-     {false, "instar cannot repair it; a write by qemu, qemu-img check -r too, may mark "
-             "the image as corrupt for good; on a copy first: clear bit 0 of the byte at "
-             "file offset 95, then qemu-img check -r leaks IMAGE frees clusters that "
-             "bitmaps have left"}},
+     {true, "a write by qemu, qemu-img check -r too, may mark the image as corrupt for "
+            "good; " REPAIR "clears the bit"}},
     {ABI_UNKNOWN_INCOMPATIBLE,
      ANY,
      {false, "a newer program made this image: use that program"}},
-    {ABI_BAD_HEADER,
-     ABI_HEADER_RAW_DATA,
-     {false, "qemu opens the image again without that bit, on a copy first: clear bit 1 "
-             "of the byte at file offset 95"}},
+    {ABI_BAD_HEADER, ABI_HEADER_RAW_DATA, {true, REPAIR "clears the bit"}},
     {ABI_BAD_HEADER,
      ABI_HEADER_SNAPSHOT_EXTRA,
-     {false, "qemu cannot open the image, but can cut the extra data to 1024 bytes, on a "
-             "copy first: qemu-img check -r all IMAGE"}},
-    {ABI_BAD_HEADER, ABI_HEADER_COMPRESSION, {false, OPENS_NOT}},
-    {ABI_BAD_HEADER, ABI_HEADER_SUBCLUSTERS, {false, OPENS_NOT}},
-    {ABI_BAD_HEADER, ABI_HEADER_ENCRYPTION, {false, OPENS_NOT}},
+     {true, "qemu cannot open the image; " REPAIR "cuts the extra data to 1024 bytes"}},
+    {ABI_BAD_HEADER, ABI_HEADER_COMPRESSION, {false, UNREPAIRABLE}},
+    {ABI_BAD_HEADER, ABI_HEADER_SUBCLUSTERS, {false, UNREPAIRABLE}},
+    {ABI_BAD_HEADER, ABI_HEADER_ENCRYPTION, {false, UNREPAIRABLE}},
     {ABI_BAD_HEADER,
      ABI_HEADER_NO_LUKS,
      {false, "instar cannot repair it, and qemu cannot open the image: without its LUKS "
              "header nothing can be decrypted"}},
+    {ABI_BAD_HEADER, ABI_HEADER_REFTABLE, {true, REPAIR "builds a new refcount table"}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_REFCOUNT_ORDER,
+     {true, OPENS_NOT " with new refcount blocks"}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_SNAPSHOTS,
+     {true, REPAIR "takes out what of the snapshot table cannot be read"}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_L1,
+     {true, REPAIR "helps where the table is at the beginning of that cluster"}},
+    {ABI_BAD_HEADER,
+     ABI_HEADER_LENGTH,
+     {true, REPAIR "helps where extensions follow a header of the usual length"}},
     {ABI_BAD_HEADER, ANY, {false, "instar cannot repair it"}},
 };
 
 /* Where the list is invalid already, qemu does not look at it. */
 static const struct damage_repair not_looked_at = {
-    false, "nothing has to be done: the bitmaps are invalid already, and qemu drops them "
-           "with its first write; qemu-img check -r leaks IMAGE frees their clusters"};
+    true, "nothing has to be done: the bitmaps are invalid already, and qemu drops them "
+          "with its first write; " REPAIR "removes them"};
 
 static const struct damage_repair unknown = {false, "instar cannot repair it"};
 

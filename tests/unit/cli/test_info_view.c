@@ -403,16 +403,18 @@ static void damage_is_told_with_its_place_its_bitmap_and_what_helps(void **state
             "                    \"what\": \"malformed table of bitmap 'b\\\\x0a' at "
             "offset 0x30000: entry 2 is 0x2\",\n"
             "                    \"repairable\": true,\n"
-            "                    \"repair\": \"the bitmap's bits are lost, but it can be "
-            "removed: instar bitmap --remove IMAGE BITMAP; then qemu-img check -r leaks "
-            "IMAGE frees its clusters\",\n"
+            "                    \"repair\": \"the bitmap's bits are lost: instar check "
+            "-r all IMAGE removes the bitmap, and with --reset-damaged marks all of it "
+            "as "
+            "dirty\",\n"
             "                    \"bitmap\": \"b\\n\"\n"
             "                },\n"
             "                {\n"
             "                    \"what\": \"malformed image header: the L1 table is "
             "unaligned, too large or outside the file; value 0x1234\",\n"
-            "                    \"repairable\": false,\n"
-            "                    \"repair\": \"instar cannot repair it\",\n"
+            "                    \"repairable\": true,\n"
+            "                    \"repair\": \"instar check -r all IMAGE helps where the "
+            "table is at the beginning of that cluster\",\n"
             "                    \"not-listed\": 5\n"
             "                }\n"
             "            ]\n"
@@ -447,7 +449,7 @@ static void damage_of_bitmaps_that_qemu_ignores_needs_nothing_done(void **state)
         (void)state;
         start_ordinary(&info_view_human);
         assert_int_equal(report_damage(damage, "b"), 0);
-        expect_part("clear bit 0 of the byte at file offset 95");
+        expect_part("instar check -r all IMAGE makes it open again");
         facts.autoclear = 2;
         reports_start(&info_view_human);
         assert_int_equal(report_image(facts, NULL, NULL, NULL), 0);
@@ -459,7 +461,7 @@ static void damage_of_bitmaps_that_qemu_ignores_needs_nothing_done(void **state)
         reports_start(&info_view_human);
         assert_int_equal(report_image(facts, NULL, NULL, NULL), 0);
         assert_int_equal(report_damage(damage, ""), 0);
-        expect_part("repair: instar cannot repair it, and qemu cannot open the image");
+        expect_part("repair: qemu cannot open the image, though its data is intact");
 }
 
 /* ---- interrupted edits --------------------------------------------------------------
