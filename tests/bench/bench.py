@@ -41,6 +41,10 @@ ROOT = HERE.parent.parent
 
 PATH = "PATH"
 
+# All that qemu-img can do; $1 is the file.
+REMOVE_ONE_BY_ONE = (f"i=0; while [ $i -lt {images.STALE_BITMAPS} ]; do "
+                     "qemu-img bitmap --remove \"$1\" b$i || exit; i=$((i + 1)); done")
+
 
 @dataclass
 class Case:
@@ -56,6 +60,7 @@ class Case:
     reference: bool = False         # also time instar's --add on an empty image
     variants: dict = field(default_factory=dict)  # more runners: label -> extra options
     peer: bool = True               # qemu-img can be compared
+    peer_command: list = None       # its words, with PATH for the file, where they are others
     timed: bool = True
 
 
@@ -77,6 +82,9 @@ CASES = [
     Case("remove-scan", "--remove, 1 TiB with all metadata allocated",
          "preallocated_with_bitmap", ["--remove"], name="b0", rounds=15, quick_rounds=3,
          variants={"unscanned": ["--no-ownership-scan"]}),
+    Case("remove-all-seventy", "--remove-all of 70 dense bitmaps, 1 TiB (qemu-img: a loop)",
+         "seventy_dense", ["bitmap", "--remove-all", PATH], rounds=3, quick_rounds=1,
+         peer_command=["sh", "-c", REMOVE_ONE_BY_ONE, "loop", PATH]),
     Case("info-ten-dense", "info, 16 TiB with 10 dense bitmaps", "ten_dense", ["info", PATH],
          rounds=15, quick_rounds=3),
     Case("map-dense", "map of a dense 32 MiB bitmap (16 TiB at 64 KiB), to /dev/null",
@@ -149,8 +157,10 @@ class Bench:
         return path
 
     def command(self, program, case, path, extra=()):
+        if program == "qemu-img" and case.peer_command:
+            return with_path(case.peer_command, path)
         if PATH in case.command:
-            return [program, *(str(path) if word == PATH else word for word in case.command)]
+            return [program, *with_path(case.command, path)]
         return [program, "bitmap", *case.command, *extra, str(path), case.name]
 
     def time(self, case, command):
@@ -217,6 +227,10 @@ class Bench:
         return result
 
 
+def with_path(words, path):
+    return [str(path) if word == PATH else word for word in words]
+
+
 def summary(values):
     low, middle, high = quartiles(values)
     return {"median": middle, "low": low, "high": high}
@@ -262,6 +276,8 @@ def bars(results):
     row("remove-scan", "proof of ownership, seconds per GiB of L2 tables",
         lambda result: (result["ms"]["instar"]["median"] - result["ms"]["unscanned"]["median"])
         / 1000 / L2_GIB_OF_1_TIB, 0.5, 0.3)
+    row("remove-all-seventy", "--remove-all of 70 dense bitmaps : qemu-img, one by one",
+        against("qemu-img"), 0.01, 0.001)
     row("info-ten-dense", "info on 16 TiB with 10 dense bitmaps : qemu-img", against("qemu-img"),
         0.05, 0.02)
     row("check-preallocated", "check of 1 TiB with all metadata : qemu-img", against("qemu-img"),

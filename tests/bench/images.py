@@ -12,6 +12,7 @@ import subprocess
 
 BITMAPS_EXTENSION = 0x23852875
 TIB = 1 << 40
+STALE_BITMAPS = 70
 
 
 def qemu_img(*arguments):
@@ -126,6 +127,14 @@ def ten_dense(path):
     for number in range(10):
         add(path, f"b{number}", "64k")
     make_dense(path, 1)
+
+
+def seventy_dense(path):
+    """Bitmaps that nobody has removed: 2 MiB each."""
+    create(path, TIB)
+    for number in range(STALE_BITMAPS):
+        add(path, f"b{number}", "64k")
+    make_dense(path, 5)
 
 
 def half_gib_bitmap(path):
