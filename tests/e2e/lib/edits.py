@@ -43,12 +43,13 @@ def single(path):
     return images.with_bitmaps(path, ("a",))
 
 
-# name: (how the image is made, action, bitmap, does the file's refcount structure grow)
+# name: (how the image is made, action, bitmap or None, does the file's refcount structure grow)
 EDITS = {
     "add": (images.with_bitmaps, "--add", "n", False),
     "first on an overlay": (overlay, "--add", "n", False),
     "remove": (images.with_bitmaps, "--remove", "b", False),
     "last remove": (single, "--remove", "a", False),
+    "remove all": (images.with_bitmaps, "--remove-all", None, False),
     "clear": (images.with_bitmaps, "--clear", "b", False),
     "disable": (images.with_bitmaps, "--disable", "b", False),
     "merge": (merge_source, "--merge=a", "b", False),
@@ -79,7 +80,7 @@ class EditCase(harness.Case):
         make, action, target, self.grows = EDITS[name]
         self.original = make(self.path("original.qcow2"))
         self.image = image or self.path("disk.qcow2")
-        self.command = (*options, action, self.image, target)
+        self.command = (*options, action, self.image, *([target] if target else []))
         self.renew()
         self.old_look = self.look()
         old = harness.digest_of(self.image)
