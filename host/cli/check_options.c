@@ -110,27 +110,37 @@ static bool goes_with_others(const struct check_options *options)
                options->path_count != 1;
 }
 
+/* What makes no sense together; or MESSAGE_NONE. */
+static enum message contradiction(const struct check_options *options)
+{
+        if (!options->all && options->path_count == 0)
+                return MESSAGE_NO_FILENAME;
+        if (options->reset_in_use && goes_with_others(options))
+                return MESSAGE_RESET_ALONE;
+        if (options->all && options->repair)
+                return MESSAGE_REPAIR_ALL;
+        if (options->force_share && options->repair)
+                return MESSAGE_REPAIR_SHARED;
+        if (options->reset_damaged && options->repair != CHECK_REPAIR_ALL)
+                return MESSAGE_RESET_WITHOUT_REPAIR;
+        if (options->all && options->discard_journal)
+                return MESSAGE_DISCARD_ALL;
+        if (options->force_share && options->discard_journal)
+                return MESSAGE_DISCARD_SHARED;
+        return MESSAGE_NONE;
+}
+
 static enum check_parse finish(int argc, char **argv, struct check_options *options,
                                struct option_error *error)
 {
+        enum message message;
+
         for (int i = optind; i < argc; i++)
                 options->paths[options->path_count++] = argv[i];
-        if (!options->all && options->path_count == 0)
-                option_reject(error, MESSAGE_NO_FILENAME, "");
-        else if (options->all && options->repair)
-                option_reject(error, MESSAGE_REPAIR_ALL, "");
-        else if (options->force_share && options->repair)
-                option_reject(error, MESSAGE_REPAIR_SHARED, "");
-        else if (options->reset_damaged && options->repair != CHECK_REPAIR_ALL)
-                option_reject(error, MESSAGE_RESET_WITHOUT_REPAIR, "");
-        else if (options->reset_in_use && goes_with_others(options))
-                option_reject(error, MESSAGE_RESET_ALONE, "");
-        else if (options->all && options->discard_journal)
-                option_reject(error, MESSAGE_DISCARD_ALL, "");
-        else if (options->force_share && options->discard_journal)
-                option_reject(error, MESSAGE_DISCARD_SHARED, "");
-        else
+        message = contradiction(options);
+        if (!message)
                 return CHECK_RUN;
+        option_reject(error, message, "");
         return CHECK_REJECTED;
 }
 

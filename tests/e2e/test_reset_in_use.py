@@ -188,11 +188,12 @@ class Reset(harness.Case, locks.Holder):
         self.resets("a")
 
     def test_the_command_line(self):
-        for arguments in ((self.image, self.image), ("-U", self.image), ("--all",)):
+        for arguments in ((self.image, self.image), ("-U", self.image), ("--all",),
+                          ("-r", "all", self.image)):
             result = self.check("--reset-in-use", "a", *arguments)
             self.assertEqual((result.code, result.first_line), (
-                2, "instar check: --reset-in-use takes one image, and goes neither with --all "
-                   "nor with -U"))
+                2, "instar check: --reset-in-use takes one image, and goes with none of "
+                   "--all, -U and -r"))
 
     # ---- when it is cut off ----
 

@@ -107,6 +107,8 @@ static void what_makes_no_sense_is_rejected(void **state)
         expect_rejected(PARSE("--reset-in-use", "b", "-U", "x"), MESSAGE_RESET_ALONE);
         expect_rejected(PARSE("--reset-in-use", "b", "--all", "x"), MESSAGE_RESET_ALONE);
         expect_rejected(PARSE("--reset-in-use", "b", "--all"), MESSAGE_RESET_ALONE);
+        expect_rejected(PARSE("--reset-in-use", "b", "-r", "all", "x"),
+                        MESSAGE_RESET_ALONE);
 }
 
 static void the_help_lists_every_option(void **state)
