@@ -108,14 +108,12 @@ enum abi_action {
 #define ABI_CALL_NO_OWNERSHIP_SCAN                                                       \
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
-        2u                      /* its size cannot change; fresh clusters may hold data */
-#define ABI_CALL_COUNT      4u  /* info: read the bitmaps' tables and data, too */
-#define ABI_CALL_PROGRESS   8u  /* check: tell how far it is */
-#define ABI_CALL_DRY_RUN    16u /* bitmap, repair: plan everything, write nothing */
-#define ABI_CALL_REPAIR_ALL 32u /* repair: not only leaks */
-#define ABI_CALL_RESET_DAMAGED                                                           \
-        64u /* repair: bitmaps become all dirty, none is removed                         \
-             */
+        2u /* its size cannot change; fresh clusters may hold data */
+#define ABI_CALL_COUNT         4u  /* info: read the bitmaps' tables and data, too */
+#define ABI_CALL_PROGRESS      8u  /* check: tell how far it is */
+#define ABI_CALL_DRY_RUN       16u /* bitmap, repair: plan everything, write nothing */
+#define ABI_CALL_REPAIR_ALL    32u /* repair: not only leaks */
+#define ABI_CALL_RESET_DAMAGED 64u /* repair: damaged bitmaps become all dirty */
 
 /* Bytes of the image. */
 struct abi_range {
