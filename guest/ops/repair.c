@@ -91,9 +91,14 @@ static uint64_t planned_size(const struct repair *r)
         return end;
 }
 
-uint64_t repair_file_end(const struct repair *r)
+uint64_t repair_end_at(const struct repair *r, uint64_t offset)
 {
-        return header_file_end(&r->h, planned_size(r));
+        for (uint32_t i = 0; i < r->overlay.extent_count; i++) {
+                const struct overlay_extent *e = &r->overlay.extents[i];
+                if (offset - e->offset < e->length)
+                        return e->offset + e->length;
+        }
+        return header_file_end(&r->h, r->call->file_size);
 }
 
 enum abi_code repair_look(struct repair *r, const struct check_mend *mend, bool roles,
@@ -136,7 +141,7 @@ static enum abi_code mend_tables(struct repair *r, struct check *check)
 {
         enum abi_code code = ABI_OK;
         r->changed = true;
-        for (uint32_t i = 0; i < MAX_ROUNDS && r->changed && !code; i++) {
+        for (r->round = 0; r->round < MAX_ROUNDS && r->changed && !code; r->round++) {
                 uint64_t mark = arena_mark();
                 r->changed = false;
                 code = repair_roles(r, check);
@@ -213,13 +218,20 @@ static enum abi_code prove(struct repair *r, struct check *check)
         return code;
 }
 
-/* Does QEMU open it?  If not, no other program writes to it while the repair is under
- * way, or interrupted. */
+/*
+ * Does QEMU open it?  If not, no other program writes to it while the repair is under
+ * way, or interrupted.  New clusters go behind what is referred to behind the end, which
+ * reads as zeros: half a cluster at most.
+ */
 static void look_at_old(struct repair *r, struct check *check)
 {
         uint64_t mark = arena_mark();
         r->unopenable =
             repair_look(r, NULL, false, check) != ABI_OK || check->sums.incomplete;
+        if (r->unopenable)
+                r->next_cluster++;
+        else
+                place_new_clusters(r, check);
         arena_release(mark);
 }
 

@@ -22,7 +22,8 @@ bool repair_is_shared(const struct check *check, uint64_t offset, uint64_t lengt
 static enum abi_repair_reason reason_of(const struct list *l, uint64_t entry)
 {
         const struct header *h = &l->repair->h;
-        switch (table_entry_kind(h, entry, repair_file_end(l->repair))) {
+        uint64_t end = repair_end_at(l->repair, entry & QCOW2_OFFSET_MASK);
+        switch (table_entry_kind(h, entry, end)) {
         case TABLE_ENTRY_INVALID:
                 return table_entry_kind(h, entry, 1ull << 60) == TABLE_ENTRY_INVALID
                            ? ABI_REPAIR_REASON_TABLE
@@ -44,7 +45,8 @@ look_at_table(const struct list *l, const struct directory_entry *e, uint64_t *l
         static uint64_t window[TABLE_WINDOW];
         uint64_t bytes = e->table_entries * 8ull;
         enum abi_repair_reason reason = 0;
-        if (!range_inside(e->table_offset, bytes, repair_file_end(l->repair)))
+        if (!range_inside(e->table_offset, bytes,
+                          repair_end_at(l->repair, e->table_offset)))
                 return ABI_REPAIR_REASON_BEYOND_END;
         if (l->counted && repair_is_shared(l->counted, e->table_offset, bytes))
                 return ABI_REPAIR_REASON_SHARED;
@@ -68,7 +70,7 @@ static enum abi_code clear_tail(struct list *l, const struct directory_entry *e,
         uint64_t used = bitmap_bits(&r->h, e->granularity_bits) % (size * 8);
         uint64_t offset = last & QCOW2_OFFSET_MASK;
         if (!used || e->flags & QCOW2_BITMAP_IN_USE ||
-            table_entry_kind(&r->h, last, repair_file_end(r)) != TABLE_ENTRY_DATA)
+            table_entry_kind(&r->h, last, repair_end_at(r, offset)) != TABLE_ENTRY_DATA)
                 return ABI_OK;
         uint64_t mark = arena_mark();
         uint64_t first = used / 8 / 8 * 8;

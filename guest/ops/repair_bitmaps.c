@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "guest/ops/repair_bitmaps.h"
+#include "guest/qcow2/all_dirty.h"
 #include "guest/qcow2/table.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
@@ -170,19 +171,23 @@ static bool may_be_reset(const struct list *l, const struct directory_entry *e,
                bitmap_table_entries(&l->repair->h, e->granularity_bits);
 }
 
-/* A table in which every entry says: all ones. */
 static enum abi_code make_dirty(struct list *l, struct kept *k)
 {
         struct repair *r = l->repair;
+        struct all_dirty plan = all_dirty_plan(&r->h, k->entry.granularity_bits);
+        uint64_t data_offset = 0;
         uint8_t *table;
-        k->table_entries =
-            (uint32_t)bitmap_table_entries(&r->h, k->entry.granularity_bits);
+        uint8_t *data;
+        k->table_entries = (uint32_t)plan.entries;
         k->table_offset =
             repair_allocate(r, table_clusters(&r->h, k->table_entries), &table);
-        if (!k->table_offset)
+        if (plan.data_clusters)
+                data_offset = repair_allocate(r, 1, &data);
+        if (!k->table_offset || (plan.data_clusters && !data_offset))
                 return ABI_TOO_LARGE;
-        for (uint32_t i = 0; i < k->table_entries; i++)
-                store_be64(table + i * 8ull, QCOW2_TABLE_ALL_ONES);
+        all_dirty_store_table(&plan, data_offset, (uint64_t *)(void *)table);
+        if (plan.data_clusters)
+                all_dirty_store_data(&plan, data);
         k->flags = k->entry.flags & QCOW2_BITMAP_AUTO;
         return ABI_OK;
 }
@@ -224,6 +229,10 @@ static enum abi_code judge(struct list *l, const struct directory_entry *e)
                 return keep(l, e, false);
         bool reset = may_be_reset(l, e, fault);
         l->changed = true;
+        if (e->name_length > QCOW2_MAX_NAME) {
+                repair_tell(ABI_REPAIR_ENTRY_REMOVED, l->offset + e->position, 0, 0);
+                return ABI_OK;
+        }
         repair_tell_bitmap(reset ? ABI_REPAIR_BITMAP_RESET : ABI_REPAIR_BITMAP_REMOVED,
                            reason, fault, e->name, e->name_length);
         return reset ? keep(l, e, true) : ABI_OK;
@@ -283,7 +292,7 @@ static enum abi_code read_list(struct list *l)
 {
         struct repair *r = l->repair;
         const struct header *h = &r->h;
-        uint64_t end = repair_file_end(r);
+        uint64_t end = repair_end_at(r, h->directory_offset);
         const uint8_t *body = r->header.now + h->bitmaps_record + QCOW2_EXTENSION_HEADER;
         l->offset = h->directory_offset;
         l->size = h->directory_size;
@@ -324,7 +333,7 @@ static bool is_nowhere(const struct repair *r)
         const struct header *h = &r->h;
         return h->directory_offset % h->cluster_size ||
                h->directory_offset < h->cluster_size ||
-               h->directory_offset >= repair_file_end(r);
+               h->directory_offset >= repair_end_at(r, h->directory_offset);
 }
 
 static enum abi_code mend_list(struct repair *r, struct list *l)

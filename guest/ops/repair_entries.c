@@ -43,11 +43,18 @@ bool repair_is_only(const struct repair *r, uint64_t offset, enum check_role rol
                !r->roles[cluster];
 }
 
+/* Of the file as it was; but once the first round has set right what named clusters
+ * there, what does is the plan's own. */
 static bool is_beyond_end(const struct check *c, uint64_t offset, uint64_t length)
 {
+        const struct repair *r = current;
+        uint64_t file_length = divide_up(r->call->file_size, ABI_SECTOR) * ABI_SECTOR;
         uint64_t end;
-        return !checked_add(offset, length, &end) ||
-               end >= c->file_length + c->image.header.cluster_size;
+        if (!checked_add(offset, length, &end))
+                return true;
+        if (r->round && end <= repair_end_at(r, offset))
+                return false;
+        return end >= file_length + c->image.header.cluster_size;
 }
 
 /* ---- L1 -------------------------------------------------------------------------------

@@ -80,7 +80,8 @@ enum abi_code repair_l1(struct repair *r)
         uint64_t mark = arena_mark();
         enum abi_code code = copy_active(r);
         if (!code)
-                code = snapshot_walk_begin(&walk, &r->h, repair_file_end(r));
+                code = snapshot_walk_begin(&walk, &r->h,
+                                           repair_end_at(r, r->h.snapshots_offset));
         read_flush();
         while (!code && snapshot_walk_next(&walk, &s) == SNAPSHOT_ENTRY)
                 code = copy_snapshots(r, &s);

@@ -125,7 +125,8 @@ static enum abi_code set_word(struct repair *r, struct check *c, uint64_t first,
                 if (refcount == references || (refcount < references && lower_only))
                         continue;
                 set_refcount(r, order, i, references, words);
-                totals->too_low += refcount < references;
+                totals->too_low +=
+                    refcount < references && first + i < r->role_clusters - 2;
                 totals->leaks += refcount > references;
         }
         struct overlay_values values = {load_be64(words[0]), load_be64(words[1]),

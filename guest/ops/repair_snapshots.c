@@ -32,7 +32,7 @@ static bool can_be_kept(const struct repair *r, const struct snapshot *s)
 {
         uint64_t bytes = (uint64_t)s->entries * 8;
         return s->offset % r->h.cluster_size == 0 && bytes <= QCOW2_MAX_L1_BYTES &&
-               range_inside(s->offset, bytes, repair_file_end(r));
+               range_inside(s->offset, bytes, repair_end_at(r, s->offset));
 }
 
 /* Bytes of an entry in the new table. */
@@ -88,7 +88,8 @@ static enum abi_code walk(struct table *t, bool measure)
         struct snapshot s;
         enum snapshot_step step;
         uint32_t index = 0;
-        enum abi_code code = snapshot_walk_begin(&w, &r->h, repair_file_end(r));
+        enum abi_code code =
+            snapshot_walk_begin(&w, &r->h, repair_end_at(r, r->h.snapshots_offset));
         if (code)
                 return code;
         read_flush();

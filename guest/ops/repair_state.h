@@ -44,6 +44,7 @@ struct repair {
         uint32_t zero_uses;
 
         /* the mending of entries */
+        uint32_t round;
         bool changed;
         uint64_t entries;
         uint64_t copied;
@@ -68,8 +69,10 @@ uint64_t repair_allocate(struct repair *repair, uint64_t clusters, uint8_t **byt
 /* Something refers to the extent that was allocated last before the switch. */
 void repair_refer_early(struct repair *repair);
 
-/* The end of the planned file, in whole clusters. */
-uint64_t repair_file_end(const struct repair *repair);
+/* Where what begins at `offset` has to end: with the plan's extent, or with the file as
+ * it is, in whole clusters.  What the file gains is not there for what was damaged
+ * before. */
+uint64_t repair_end_at(const struct repair *repair, uint64_t offset);
 
 /* The extent of the plan that begins at `offset`, or NULL. */
 uint8_t *repair_extent_at(const struct repair *repair, uint64_t offset, uint64_t *length);
