@@ -200,7 +200,7 @@ static void check_block(struct check *c, uint64_t index)
         } else if (cluster >= c->clusters) {
                 check_find_once(c, ABI_FINDING_REFBLOCK_OUTSIDE, index, 0);
         } else if (offset) {
-                check_refer(c, offset, c->image.header.cluster_size);
+                check_refer_as(c, CHECK_ROLE_BLOCK, offset, c->image.header.cluster_size);
                 if (cluster >= c->first && cluster < c->end &&
                     check_references(c, cluster) != 1)
                         check_find(c, ABI_FINDING_REFBLOCK_REFCOUNT, index,

@@ -28,6 +28,7 @@ enum check_role {
         CHECK_ROLE_DATA = 4,
         CHECK_ROLE_BITMAP = 8,
         CHECK_ROLE_OTHER = 16,
+        CHECK_ROLE_BLOCK = 32, /* of refcounts */
 };
 
 /* Where an entry is: in the file; and, for the disk's own tables, on the disk. */

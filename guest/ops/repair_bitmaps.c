@@ -229,6 +229,7 @@ static enum abi_code judge(struct list *l, const struct directory_entry *e)
                 return keep(l, e, false);
         bool reset = may_be_reset(l, e, fault);
         l->changed = true;
+        l->repair->named_beyond |= reason == ABI_REPAIR_REASON_BEYOND_END;
         if (e->name_length > QCOW2_MAX_NAME) {
                 repair_tell(ABI_REPAIR_ENTRY_REMOVED, l->offset + e->position, 0, 0);
                 return ABI_OK;

@@ -262,7 +262,9 @@ static uint64_t final_size(const struct repair *r, bool device)
  */
 static void claim(const struct repair *r)
 {
-        for (uint32_t i = 0; i < r->overlay.extent_count && !r->unopenable; i++)
+        if (r->unopenable || r->named_beyond)
+                return;
+        for (uint32_t i = 0; i < r->overlay.extent_count; i++)
                 if (!r->overlay.extents[i].early)
                         transaction_claim(r->overlay.extents[i].offset,
                                           r->overlay.extents[i].length);

@@ -54,7 +54,10 @@ static bool is_beyond_end(const struct check *c, uint64_t offset, uint64_t lengt
                 return true;
         if (r->round && end <= repair_end_at(r, offset))
                 return false;
-        return end >= file_length + c->image.header.cluster_size;
+        if (end < file_length + c->image.header.cluster_size)
+                return false;
+        current->named_beyond = true;
+        return true;
 }
 
 /* ---- L1 -------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ static void mend_compressed(struct check *c, const struct check_place *place,
         }
 }
 
-/* Subclusters that are both say nothing: their data is there. */
+/* Subclusters that are both cannot be read. */
 static void mend_subclusters(const struct check *c, const struct check_place *place,
                              uint64_t offset, uint64_t *bitmap)
 {
@@ -187,7 +190,7 @@ static void mend_subclusters(const struct check *c, const struct check_place *pl
                 return;
         if (both) {
                 note_lost(place);
-                *bitmap &= ~(both << 32);
+                *bitmap &= ~both;
         }
         if (!offset && !c->data_file && *bitmap & ALLOCATED) {
                 note_lost(place);

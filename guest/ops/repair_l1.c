@@ -33,22 +33,39 @@ static uint64_t copy(struct repair *r, uint64_t offset, uint64_t length)
         return to;
 }
 
-/* Where the header, a refcount structure or a bitmap is, there never was an L1 table: its
- * place is lost, and all data would be taken for leaked. */
-static bool is_lost(const struct repair *r, uint64_t offset, uint64_t length)
+#define COPIED (1ull << 63)
+
+/* Does any entry say that its table belongs to it alone?  No other table says that. */
+static bool has_copied_entry(uint64_t offset, uint64_t entries)
 {
-        const uint8_t others = CHECK_ROLE_OTHER | CHECK_ROLE_BITMAP;
-        uint64_t end = (offset + length - 1) >> r->h.cluster_bits;
-        for (uint64_t i = offset >> r->h.cluster_bits; length && i <= end; i++)
-                if (i < r->role_clusters && r->roles[i] & others)
+        uint64_t entry;
+        for (uint64_t i = 0; i < entries; i++) {
+                repair_read(offset + i * 8, &entry, 8);
+                if (load_be64(&entry) & COPIED)
                         return true;
+        }
         return false;
+}
+
+/* Where the header, the refcount table or a list is, there never was an L1 table, unless
+ * it shows: its place is lost, and all data would be taken for leaked. */
+static bool is_lost(const struct repair *r, uint64_t offset, uint64_t entries)
+{
+        uint64_t end = offset + entries * 8;
+        bool shared = false;
+        for (uint64_t i = offset; i < end && !shared; i += r->h.cluster_size) {
+                uint64_t cluster = i >> r->h.cluster_bits;
+                shared = !cluster || (cluster < r->role_clusters &&
+                                      r->roles[cluster] & CHECK_ROLE_OTHER);
+        }
+        return shared &&
+               (!(offset >> r->h.cluster_bits) || !has_copied_entry(offset, entries));
 }
 
 static enum abi_code copy_active(struct repair *r)
 {
         uint64_t bytes = r->h.l1_size * 8ull;
-        if (is_lost(r, r->h.l1_offset, bytes))
+        if (is_lost(r, r->h.l1_offset, r->h.l1_size))
                 return fail(ABI_BAD_HEADER, ABI_HEADER_L1, r->h.l1_offset, 0, 0);
         if (all_are_only(r, r->h.l1_offset, bytes, CHECK_ROLE_L1))
                 return ABI_OK;

@@ -220,13 +220,15 @@ static void forget(struct check *c, uint64_t offset)
 
 /* Nothing refers to the old structure any more: as it was counted (check_refcount_blocks)
  * it is taken back. */
-static void forget_old(struct check *c)
+static void forget_old(struct repair *r, struct check *c)
 {
         const struct header *h = &c->image.header;
         for (uint64_t i = 0; i < h->refcount_table_clusters; i++)
                 forget(c, h->refcount_table_offset + i * h->cluster_size);
         for (uint64_t i = 0; i < c->refcount_entries; i++) {
                 uint64_t entry = load_be64(&c->refcount_table[i]);
+                if (entry >> h->cluster_bits >= c->clusters)
+                        r->named_beyond = true;
                 if (entry && !(entry & ~REFTABLE_OFFSET) && !(entry % h->cluster_size) &&
                     entry >> h->cluster_bits < c->clusters)
                         forget(c, entry);
@@ -254,7 +256,7 @@ static enum abi_code fill(struct repair *r, const struct check *c,
 
 static enum abi_code build(struct repair *r, struct check *c)
 {
-        forget_old(c);
+        forget_old(r, c);
         choose_width(r, c);
         if (r->refcount_order != c->image.header.refcount_order && r->h.version < 3)
                 return ABI_OVERFLOW;

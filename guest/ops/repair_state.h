@@ -35,6 +35,7 @@ struct repair {
         struct header h;       /* the header as it is going to be, parsed */
         uint64_t next_cluster; /* where new clusters go: nothing is there */
         bool unopenable;       /* QEMU does not open the image as it is */
+        bool named_beyond;     /* the damage named clusters behind the end of the file */
         bool drops_late; /* the switch takes references away: what they count waits */
         bool rebuild;    /* the refcount structures cannot be trusted */
         uint32_t refcount_order; /* of the new ones */
