@@ -12,7 +12,7 @@
 
 #include "host/cli/open_image.h"
 #include "host/cli/recovery_exit.h"
-#include "host/vmm/proof.h"
+#include "host/vmm/examiner.h"
 #include "host/vmm/signals.h"
 
 static bool fail(struct check_result *result, enum message message, int error)
@@ -67,9 +67,10 @@ static bool look(struct check_run *run, const char *path, const char *journal,
                              &image, &status);
         if (message)
                 return fail(result, message, status);
-        /* What the second look does, it has proved itself. */
-        status = recovery_start(recovery, &image,
-                                dry_run && !only_looks(run->options) ? NULL : proof_run);
+        /* The second look proves and checks what it acts on. */
+        status = recovery_start(
+            recovery, &image,
+            dry_run && !only_looks(run->options) ? NULL : &examiner_by_guest);
         recovery->dry_run = dry_run;
         recovery->discard = run->options->discard_journal;
         if (status == 0)
@@ -83,12 +84,18 @@ static bool look(struct check_run *run, const char *path, const char *journal,
         return true;
 }
 
-/* Something to be done was found. */
+/* Something is to be done, or has to be checked first. */
+static bool is_work(const struct recovery_item *item)
+{
+        return (item->state >= RECOVERY_WOULD_UNDO &&
+                item->state <= RECOVERY_WOULD_DISCARD) ||
+               (item->state == RECOVERY_CONFLICT && !item->finding);
+}
+
 static bool has_work(const struct recovery *recovery)
 {
         for (unsigned int i = 0; i < recovery->count; i++)
-                if (recovery->items[i].state >= RECOVERY_WOULD_UNDO &&
-                    recovery->items[i].state <= RECOVERY_WOULD_DISCARD)
+                if (is_work(&recovery->items[i]))
                         return true;
         return false;
 }

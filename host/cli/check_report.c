@@ -49,6 +49,7 @@ static void append_item(struct text *out, const char *path,
         text_string(out, ": ");
         text_string(out, journal_item_line(item->state));
         text_string(out, "\n");
+        append_string(out, "  because      ", item->reason);
         append_string(out, "  asked        ", item->asked);
         append_string(out, "  begun        ", begun);
         append_string(out, "  transaction  ", item->transaction);

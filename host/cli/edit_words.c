@@ -71,18 +71,33 @@ void edit_words_leftovers(const struct edit_words *words,
                 message_append(err, words->command, MESSAGE_WARNING_UNFINISHED, &values);
 }
 
-/* Recovery is silent, but for what the user may miss. */
-static void append_set_aside(const struct edit_words *words,
-                             const struct edit_report *report, struct text *err)
+/* Recovery is silent, but for what the user may miss.  An edit that had been done is not
+ * missed, whoever has written since: it is superseded without a reason. */
+static enum message warning_of(const struct recovery_item *item,
+                               struct message_values *values)
 {
-        for (unsigned int i = 0; i < report->recovery.count; i++) {
-                const struct recovery_item *item = &report->recovery.items[i];
-                const struct message_values values = {.journal = item->path,
-                                                      .argument = item->new_path};
+        values->journal = item->path;
+        values->fault = item->reason;
+        if (item->state == RECOVERY_SET_ASIDE) {
+                values->argument = item->new_path;
+                return MESSAGE_WARNING_SET_ASIDE;
+        }
+        if (item->state == RECOVERY_SUPERSEDED && item->reason) {
+                values->argument = item->asked; /* nobody can look it up any more */
+                return MESSAGE_WARNING_SUPERSEDED;
+        }
+        return MESSAGE_NONE;
+}
 
-                if (item->state == RECOVERY_SET_ASIDE)
-                        message_append(err, words->command, MESSAGE_WARNING_SET_ASIDE,
-                                       &values);
+static void append_recovery(const struct edit_words *words,
+                            const struct recovery *recovery, struct text *err)
+{
+        for (unsigned int i = 0; i < recovery->count; i++) {
+                struct message_values values = {0};
+                enum message message = warning_of(&recovery->items[i], &values);
+
+                if (message)
+                        message_append(err, words->command, message, &values);
         }
 }
 
@@ -91,7 +106,7 @@ void edit_words_notes(const struct edit_words *words, const struct edit_report *
 {
         struct message_values index = {.error = -report->index_error};
 
-        append_set_aside(words, report, err);
+        append_recovery(words, &report->recovery, err);
         if (report->index_error && exit_code == EXIT_DONE)
                 message_append(err, words->command, MESSAGE_WARNING_INDEX, &index);
         if (words->debug && !is_finished(report))

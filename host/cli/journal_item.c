@@ -73,6 +73,7 @@ json_t *journal_item_json(const struct recovery_item *item)
         set(object, "journal", json_escaped(item->path));
         set(object, "state", json_string(states[item->state].name));
         set(object, "reason", reason ? json_string(reason) : NULL);
+        set(object, "finding", item->finding ? json_string(item->finding) : NULL);
         set(object, "renamed-to", json_escaped(item->new_path));
         if (!item->transaction[0])
                 return object;

@@ -261,9 +261,13 @@ static const struct message_row rows[MESSAGE_COUNT] = {
 
     [MESSAGE_RECOVERY_CONFLICT] =
         {"the image is in conflict with the undo journal of an interrupted edit, "
-         "{journal}: {fault}",
+         "{journal}: {fault}, and {finding}",
          "nothing was touched; another program has written to the image since the edit: "
-         "look at it with qemu-img check IMAGE; " DISCARD},
+         "instar check -r all IMAGE repairs it and removes the journal; " DISCARD},
+    [MESSAGE_RECOVERY_UNCHECKED] =
+        {"another program has written to the image since an edit of it was interrupted: "
+         "{fault}; its undo journal is {journal}",
+         "instar check IMAGE looks whether it is sound, and then removes the journal"},
     [MESSAGE_RECOVERY_UNTRUSTED] =
         {"the undo journal {journal} is not trusted: {fault}",
          "nothing was touched; find out who put it there; " DISCARD},
@@ -370,6 +374,12 @@ static const struct message_row rows[MESSAGE_COUNT] = {
                                       "the image is whole, but clusters that the edit "
                                       "replaced may be left leaked; instar check IMAGE "
                                       "removes the journal"},
+    [MESSAGE_WARNING_SUPERSEDED] =
+        {"warning: another program has written to the image since an edit of it was "
+         "interrupted: {fault}; that edit is given up: {argument}",
+         "the image was checked, is sound and stays as it is; the undo journal {journal} "
+         "was removed; clusters may be leaked: instar check -r leaks IMAGE gives them "
+         "back"},
     [MESSAGE_WARNING_SET_ASIDE] =
         {"warning: the undo journal {journal} belongs to another file; it was renamed to "
          "{argument}",

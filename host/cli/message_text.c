@@ -60,11 +60,9 @@ static const char *string_of(const char *word, size_t length,
                 const char *name;
                 const char *value;
         } strings[] = {
-            {"path", values->path},
-            {"argument", values->argument},
-            {"journal", values->journal},
-            {"fault", values->fault},
-            {"candidates", values->candidates},
+            {"path", values->path},       {"argument", values->argument},
+            {"journal", values->journal}, {"fault", values->fault},
+            {"finding", values->finding}, {"candidates", values->candidates},
         };
 
         for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)

@@ -172,8 +172,11 @@ enum message message_of_recovery(const struct recovery_item *item,
 
         values->journal = item->path;
         values->fault = item->reason;
+        values->finding = item->finding;
         values->error = abs(item->error);
         if (item->state == RECOVERY_FAILED && item->reason)
                 return MESSAGE_RECOVERY_UNPROVED;
+        if (item->state == RECOVERY_CONFLICT && !item->finding)
+                return MESSAGE_RECOVERY_UNCHECKED;
         return of_state[item->state];
 }

@@ -128,6 +128,7 @@ enum message {
 
         /* a journal of an earlier edit that stops the command */
         MESSAGE_RECOVERY_CONFLICT,
+        MESSAGE_RECOVERY_UNCHECKED,
         MESSAGE_RECOVERY_UNTRUSTED,
         MESSAGE_RECOVERY_DAMAGED,
         MESSAGE_RECOVERY_NEWER,
@@ -166,6 +167,7 @@ enum message {
         MESSAGE_WARNING_UNFINISHED,
         MESSAGE_WARNING_JOURNAL_KEPT,
         MESSAGE_WARNING_SET_ASIDE,
+        MESSAGE_WARNING_SUPERSEDED,
         MESSAGE_WARNING_INDEX,
 
         MESSAGE_COUNT
@@ -184,6 +186,7 @@ struct message_values {
             *candidates;     /* {candidates}: options that an abbreviation could mean */
         const char *journal; /* {journal}: path of the undo journal */
         const char *fault;   /* {fault}: a text of the fault tables below */
+        const char *finding; /* {finding}: what a check has found */
         int error;           /* {error}: an errno's description */
         int signal;          /* {signal}: SIGINT, ... */
         uint64_t detail[4];  /* {number0}..{number3}, {hex0}..{hex3}; {clusters}: "3
@@ -212,8 +215,8 @@ enum message message_of_image(enum image_error image_error, int error);
 /* The message of how an edit ended, other than EDIT_GUEST_RESULT; `error` is an errno. */
 enum message message_of_outcome(enum edit_outcome outcome, int error);
 
-/* The message of a journal that stops the command; fills values->journal, fault and
- * error. */
+/* The message of a journal that stops the command; fills values->journal, fault, finding
+ * and error. */
 enum message message_of_recovery(const struct recovery_item *item,
                                  struct message_values *values);
 

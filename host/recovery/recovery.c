@@ -7,11 +7,12 @@
 
 #include "host/recovery/decide.h"
 
-int recovery_start(struct recovery *recovery, struct image *image, recovery_prover *prove)
+int recovery_start(struct recovery *recovery, struct image *image,
+                   const struct recovery_examiner *examiner)
 {
         memset(recovery, 0, sizeof *recovery);
         recovery->image = image;
-        recovery->prove = prove;
+        recovery->examiner = examiner;
         return journal_image_describe(image->fd, &recovery->facts);
 }
 

@@ -33,7 +33,8 @@ enum recovery_state {
         RECOVERY_WOULD_SET_ASIDE,
         RECOVERY_WOULD_DISCARD,
         /* from here on: nothing can be done, and nothing may be written */
-        RECOVERY_CONFLICT, /* another program has written to the image since */
+        RECOVERY_CONFLICT, /* another program has written to the image since, and it is
+                            * not sound, or was not checked */
         RECOVERY_UNTRUSTED,
         RECOVERY_DAMAGED,
         RECOVERY_NEWER,
@@ -51,16 +52,32 @@ enum recovery_proof {
         RECOVERY_UNPROVABLE, /* the image is damaged: nobody knows */
 };
 
-/* Answers that by reading the image, which this room does not (invariant 8).  0 and
- * *proof, or a negative errno. */
-typedef int recovery_prover(struct image *image, const struct abi_range *ranges,
-                            size_t count, enum recovery_proof *proof);
+/* Is the image sound, but for leaked clusters? */
+enum recovery_soundness {
+        RECOVERY_SOUND,
+        RECOVERY_CORRUPT,     /* corruptions were found */
+        RECOVERY_UNCHECKABLE, /* it is so damaged that a check comes to no end */
+        RECOVERY_TOO_LARGE,   /* the checker's memory does not do */
+};
+
+/*
+ * Who answers that by reading the image, which this room does not (invariant 8).  Each
+ * gives 0 and the answer, or a negative errno where it could not be asked.
+ */
+struct recovery_examiner {
+        int (*prove)(struct image *image, const struct abi_range *ranges, size_t count,
+                     enum recovery_proof *proof);
+        int (*check)(struct image *image, enum recovery_soundness *soundness);
+};
 
 /* One journal. */
 struct recovery_item {
         enum recovery_state state;
-        const char *reason; /* why it is a conflict, not trusted, damaged; or NULL */
-        int error;          /* negative errno, or 0 */
+        /* why it is a conflict or, where another program is the reason, superseded; why
+         * it is not trusted, damaged; or NULL */
+        const char *reason;
+        const char *finding; /* of a conflict: what the checker says; NULL: not asked */
+        int error;           /* negative errno, or 0 */
         char *path;
         char *new_path;                            /* RECOVERY_SET_ASIDE; else NULL */
         char transaction[2 * JOURNAL_ID_SIZE + 1]; /* "": not known */
@@ -79,17 +96,21 @@ struct recovery_item {
 struct recovery {
         struct image *image;
         struct journal_image facts;
-        bool dry_run;           /* change nothing */
-        bool discard;           /* keep the image as it is, and remove the journal */
-        recovery_prover *prove; /* NULL: take it as proved, where nothing is done */
-        int error;              /* negative errno: a place could not be looked at */
+        bool dry_run; /* change nothing */
+        bool discard; /* keep the image as it is, and remove the journal */
+        const struct recovery_examiner *examiner; /* NULL: as recovery_start() says */
+        int error; /* negative errno: a place could not be looked at */
         unsigned int count;
         struct recovery_item items[RECOVERY_ITEMS_MAX];
 };
 
-/* 0 or a negative errno. */
+/*
+ * `examiner` NULL, for a dry run only: what would have to be proved is taken as proved,
+ * and what would have to be checked is a conflict without a finding.  0 or a negative
+ * errno.
+ */
 int recovery_start(struct recovery *recovery, struct image *image,
-                   recovery_prover *prove);
+                   const struct recovery_examiner *examiner);
 
 /*
  * Deal with every journal that is found.  `search->identity` is filled in.  0; 1 where

@@ -14,7 +14,7 @@
 
 #include "host/sandbox/sandbox.h"
 #include "host/vmm/doorbell.h"
-#include "host/vmm/proof.h"
+#include "host/vmm/examiner.h"
 #include "host/vmm/signals.h"
 #include "host/vmm/transaction.h"
 #include "journal/journal.h"
@@ -95,7 +95,8 @@ static bool prepare_journal(struct run *run)
 {
         const struct edit_request *request = run->request;
         const struct journal_identity *identity = &run->report->recovery.facts.identity;
-        int error = recovery_start(&run->report->recovery, request->image, proof_run);
+        int error =
+            recovery_start(&run->report->recovery, request->image, &examiner_by_guest);
         if (!error)
                 error = journal_state_directory(&run->state_directory);
         if (error < 0)

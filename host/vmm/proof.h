@@ -11,7 +11,7 @@
 /*
  * Run the guest program over the image, in a child process with a sandbox of its own,
  * which ends with it.  The caller goes on as it was.  Before the caller's own
- * sandbox is armed.  A recovery_prover (host/recovery/recovery.h).
+ * sandbox is armed.  For struct recovery_examiner.
  */
 int proof_run(struct image *image, const struct abi_range *ranges, size_t count,
               enum recovery_proof *proof);

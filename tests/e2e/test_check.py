@@ -8,7 +8,9 @@ import re
 import shutil
 import unittest
 
-from lib import faults, harness, images, interrupt
+from lib import check, faults, harness, images, interrupt
+from lib.craft import Craft
+from lib.qcow2 import Image
 
 
 @unittest.skipUnless(faults.available(), "strace is not installed")
@@ -58,6 +60,15 @@ class CheckCase(harness.Case):
     def kill(self, image=None, sync=interrupt.BUILD, options=(), name="n"):
         interrupt.kill(self, image or self.image, *options, "--add", image or self.image, name,
                        sync=sync)
+
+    def write(self, image=None):
+        """Another program does, after the crash."""
+        images.write(image or self.image, "write -P 99 4M 128k")
+
+    def corrupt(self, image=None):
+        """One does that leaves a cluster without a refcount, though it is in use."""
+        with Craft(image or self.image) as opened:
+            opened.set_refcount(opened.l1_offset >> opened.cluster_bits, 0)
 
     def assert_old(self, image=None):
         self.assertEqual(harness.digest_of(image or self.image), harness.digest_of(self.original))
@@ -210,34 +221,127 @@ class Recovery(CheckCase):
 
 
 class Conflicts(CheckCase):
-    def conflict(self):
-        """Another program writes to the image after the crash."""
-        self.kill()
-        images.write(self.image, "write -P 99 4M 128k")
-
     def test_another_writer_is_the_truth(self):
-        self.conflict()
-        with self.unchanged(self.image, self.journal):
-            result = self.fails(4, "in conflict with the undo journal", self.image)
-            self.assertIn("--discard-journal", result.err)
-            self.assertEqual(self.states(self.image, code=4), ["conflict"])
-            self.assertEqual(self.states("-n", self.image, code=4), ["conflict"])
-            refused = self.instar("--add", self.image, "m")
-            self.assertEqual((refused.code, refused.out), (4, ""), refused)
-            self.assertIn("--discard-journal", refused.err)
+        self.kill()
+        self.write()
+        with self.unchanged(self.image):
+            with self.unchanged(self.journal):
+                self.assertEqual(self.states("-n", self.image), ["pending-supersede"])
+                out = self.checks("-n", self.image)
+                self.assertIn("the journal would be removed", out)
+                self.assertIn("  because      it has a size", out)
+            found, = self.journals(self.image, code=3)
+        self.assertEqual(found["state"], "superseded")
+        self.assertIn("size", found["reason"])
+        self.assert_no_journal()
+        self.assert_checked(self.check("-q", self.image), self.image)
         images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
 
-    def test_a_complete_edit_is_durable_before_its_journal_goes(self):
-        self.kill(sync=interrupt.SWITCH)
+    def test_an_image_that_another_writer_left_corrupt_stops_every_writer(self):
+        self.kill()
+        self.corrupt()
+        with self.unchanged(self.image, self.journal):
+            result = self.fails(4, "in conflict with the undo journal", self.image)
+            self.assertTrue(result.first_line.endswith("bytes that are not the edit's, "
+                                                       "and it is corrupt"), result)
+            for options in ((), ("-n",)):
+                found, = self.journals(*options, self.image, code=4)
+                self.assertEqual((found["state"], found["finding"]), ("conflict", "it is corrupt"))
+            refused = self.instar("--disable", self.image, "b")
+            self.assertEqual((refused.code, refused.out), (4, ""), refused)
+            for remedy in ("instar check -r all", "--discard-journal"):
+                self.assertIn(remedy, result.err)
+                self.assertIn(remedy, refused.err)
+
+    def test_the_repair_retires_the_journal(self):
+        """It is what the message names."""
+        self.kill()
+        self.write()
+        self.corrupt()
+        with self.unchanged(self.image, self.journal):
+            self.check("-r", "all", "-n", self.image)
+        result = self.check("-r", "all", self.image)
+        self.assertEqual(result.code, 0, result)
+        self.assert_no_journal()
+        self.assert_sound(self.image)
+        images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
+        self.edit("--disable", self.image, "b")
+
+    def test_an_image_that_cannot_even_be_checked_stops(self):
+        """Its header is another program's, and malformed."""
+        self.kill()
+        self.write()
+        with Craft(self.image) as image:
+            image.put("Q", 40, image.l1_offset + 1)
+        with self.unchanged(self.image, self.journal):
+            found, = self.journals(self.image, code=4)
+            self.assertIn("cannot be checked", found["finding"])
+            self.assertEqual(self.instar("--disable", self.image, "b").code, 4)
+
+    def goes_on(self, image, *command):
+        """The edit is done, and the user is told what became of the interrupted one."""
+        with Image(image) as opened:
+            leaks = check.check(opened).leaks
+        result = self.edit(*command, warns=True, leaks=leaks)
+        self.assertTrue(result.first_line.startswith(
+            "instar bitmap: warning: another program has written to the image"), result)
+        self.assertTrue(result.first_line.endswith(
+            f"; that edit is given up: instar bitmap --add {image} n"), result)
+        self.assertIn(f"the undo journal {interrupt.journal_of(image)} was removed", result.err)
+        self.assertEqual(len(result.err.splitlines()), 2, result)
+
+    def test_bitmap_warns_and_goes_on_with_what_another_writer_left(self):
+        self.kill()
+        self.write()
+        self.goes_on(self.image, "--disable", self.image, "b")
+        self.assertEqual([(name, "auto" in flags) for name, flags, _ in self.listed(self.image)],
+                         [("a", True), ("b", False), ("c", True)])
+        images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
+        self.edit("--add", self.image, "m", leaks=(17,))  # in silence from now on
+
+    def test_a_refused_edit_tells_of_it_too(self):
+        self.kill()
+        self.write()
+        with self.unchanged(self.image):
+            result = self.instar("--remove", self.image, "nosuch")
+        self.assertEqual(result.code, 1)
+        self.assertIn("not found", result.first_line)
+        self.assertIn("instar bitmap: warning: another program has written", result.err)
+        self.assert_no_journal()
+
+    def test_info_shows_it_without_a_check(self):
+        self.kill()
+        for make in (self.write, self.corrupt):
+            make()
+            with self.unchanged(self.image, self.journal):
+                told = self.run_program(harness.INSTAR, "info", self.image)
+                result = self.run_program(harness.INSTAR, "info", "--output=json", self.image)
+            found, = json.loads(result.out)["instar-pending"]
+            self.assertEqual((told.code, result.code), (0, 0), (told, result))
+            self.assertEqual((found["state"], found.get("finding")), ("conflict", None))
+            self.assertIn("another program has written", told.out)
+            self.assertIn(self.journal, told.out)
+
+    def test_what_another_writer_left_is_durable_before_the_journal_goes(self):
+        self.kill()
+        self.write()
+        self.assertEqual(self.writes_of_a_check(3), ["fdatasync", "unlinkat"])
+
+    def writes_of_a_check(self, code):
+        """To the image, and the unlinking of its journal."""
         log = self.path("trace.log")
         result = self.run_program("strace", "-E", "ASAN_OPTIONS=detect_leaks=0", "-f", "-o", log,
                                   "-y", "-e", "trace=pwrite64,fdatasync,unlinkat",
                                   harness.INSTAR, "check", self.image)
-        self.assertEqual(result.code, 0, result)
+        self.assertEqual(result.code, code, result)
         with open(log, encoding="utf-8", errors="replace") as file:
             calls = re.findall(r"(pwrite64|fdatasync)\(\d+<[^>]*disk.qcow2>|(unlinkat)\(",
                                file.read())
-        self.assertEqual([a or b for a, b in calls], ["pwrite64", "fdatasync", "unlinkat"])
+        return [a or b for a, b in calls]
+
+    def test_a_complete_edit_is_durable_before_its_journal_goes(self):
+        self.kill(sync=interrupt.SWITCH)
+        self.assertEqual(self.writes_of_a_check(0), ["pwrite64", "fdatasync", "unlinkat"])
 
     def test_an_index_entry_that_leads_to_anothers_journal_is_no_hindrance(self):
         self.kill()
@@ -274,13 +378,13 @@ class Conflicts(CheckCase):
                                                 "signal=SIGKILL"),
                                  harness.INSTAR, "bitmap", "--add", image, "n")
                 images.write(image, "write -P 0 64k 128k")
-                journal = interrupt.journal_of(image)
-                with self.unchanged(image, journal):
-                    self.assertEqual(self.states("-n", image, code=4), ["conflict"])
-                    found, = self.journals(image, code=4)
+                with self.unchanged(image, interrupt.journal_of(image)):
+                    found, = self.journals("-n", image)
+                self.assertEqual(found["state"], "pending-supersede")
                 self.assertIn("uses clusters", found["reason"])
-                self.assertEqual(self.run_program("qemu-img", "check", "-q", image).code, 0)
-                self.checks("--discard-journal", image)
+                self.goes_on(image, "--add", image, "m")
+                self.assertEqual([entry[0] for entry in self.listed(image)], ["m"])
+                images.tool("qemu-io", "-c", "read -P 1 0 64k", "-c", "read -P 0 64k 128k", image)
 
     def test_a_switch_that_another_program_made_is_not_called_an_edit(self):
         """qemu-img writes the same header sector for its first bitmap as the edit would."""
@@ -292,16 +396,23 @@ class Conflicts(CheckCase):
         self.assertNotIn("complete", self.states(image, code=self.check("-n", image).code))
         self.assertEqual([entry[0] for entry in self.listed(image)], ["other"])
 
-    def test_without_kvm_nothing_is_undone(self):
+    def test_without_kvm_nothing_is_undone_or_given_up(self):
         self.kill()
+        self.needs_kvm()
+        self.checks(self.image)
+        self.assert_old()
+        self.kill()
+        self.write()
+        self.needs_kvm()
+        self.assertEqual(self.states(self.image, code=3), ["superseded"])
+
+    def needs_kvm(self):
         with self.unchanged(self.image, self.journal):
             result = self.run_program(
                 "unshare", "-m", "sh", "-c", 'mount --bind /dev/null /dev/kvm && exec "$0" "$@"',
                 harness.INSTAR, "check", self.image)
             self.assertEqual(result.code, 1, result)
             self.assertIn("/dev/kvm", result.err)
-        self.checks(self.image)
-        self.assert_old()
 
     def test_a_journal_set_aside_is_found_again_by_its_image(self):
         self.kill()
@@ -329,7 +440,8 @@ class Conflicts(CheckCase):
         for command in ("check", "bitmap"):
             with self.subTest(command=command):
                 shutil.copyfile(self.original, self.image)
-                self.conflict()
+                self.kill()
+                self.write()
                 if command == "check":
                     with self.unchanged(self.image):
                         self.assertEqual(self.states("-n", "--discard-journal", self.image),
@@ -374,7 +486,7 @@ class SeveralFiles(CheckCase):
         clean = images.with_bitmaps(self.path("clean.qcow2"))
         conflict = images.with_bitmaps(self.path("conflict.qcow2"))
         self.kill(conflict)
-        images.write(conflict, "write -P 99 4M 128k")
+        self.corrupt(conflict)
         broken = images.with_bitmaps(self.path("broken.qcow2"))
         with open(interrupt.journal_of(broken), "wb") as file:
             file.write(b"x" * 2048)
@@ -463,7 +575,7 @@ class All(CheckCase):
     def test_a_journal_that_stays_is_indexed_anew(self):
         os.mkdir(self.path("elsewhere"))
         self.kill(options=("--journal-dir", self.path("elsewhere")))
-        images.write(self.image, "write -P 99 4M 128k")
+        self.corrupt()
         shutil.rmtree(self.path("state"))
         self.assertEqual(self.check("--all", self.path("elsewhere")).code, 4)
         found, = self.json("--all", code=4)

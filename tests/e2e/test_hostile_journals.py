@@ -311,8 +311,13 @@ class Content(Hostile):
             mtime = os.stat(self.image).st_mtime_ns
             os.truncate(self.image, size)
             os.utime(self.image, ns=(mtime, mtime))
-            result, found = self.assert_keeps(self.check)
-            self.assertEqual((result.code, found), (4, ["conflict"]), result)
+            before = harness.state_of(self.image)
+            self.assertEqual(self.assert_keeps(lambda: self.check("-n"))[1],
+                             ["pending-supersede"])
+            result, found = self.check()
+            self.assertEqual((harness.state_of(self.image), found), (before, ["superseded"]))
+            self.assert_checked(result, self.image)
+            self.assertEqual(self.journals(), [])
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ static void every_word_in_braces_has_a_value(void **state)
                                                      .candidates = "C",
                                                      .journal = "J",
                                                      .fault = "F",
+                                                     .finding = "G",
                                                      .error = EIO,
                                                      .signal = SIGINT};
 
