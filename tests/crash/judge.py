@@ -48,11 +48,13 @@ class Judge:
         return self._last[1]
 
     def leaks(self, content):
-        """The leaked clusters of the image, which has this content now."""
+        """The leaked clusters of the image, which has this content now.  A refcount behind the
+        end of the file, whose growth was lost, is none to qemu-img either."""
         key = content.key()
         if key not in self._leaks:
             with Image(self.scene.image) as image:
-                self._leaks[key] = check.check(image).leaks
+                self._leaks[key] = [cluster for cluster in check.check(image).leaks
+                                    if cluster < image.file_clusters]
         return self._leaks[key]
 
     @property
