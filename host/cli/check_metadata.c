@@ -105,8 +105,7 @@ static json_t *damage_json(const struct listener *l, const struct text *what,
         json_object_set_new(object, "repairable", json_boolean(repair->repairable));
         json_object_set_new(object, "repair", json_string(repair->text));
         if (report->name_length)
-                json_object_set_new(object, "bitmap",
-                                    json_escaped_bytes(name, report->name_length));
+                json_set_bitmap(object, name, report->name_length);
         return object;
 }
 

@@ -49,8 +49,7 @@ static int take(void *context, uint64_t kind, const uint8_t *bytes, size_t lengt
         object = json_object();
         json_object_set_new(object, "what", json_stringn(what.bytes, what.length));
         if (report.name_length)
-                json_object_set_new(object, "bitmap",
-                                    json_escaped_bytes(name, report.name_length));
+                json_set_bitmap(object, name, report.name_length);
         json_array_append_new(l->result->repairs, object);
         return 0;
 }

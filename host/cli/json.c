@@ -6,13 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest/abi.h"
 #include "host/cli/text.h"
 #include "host/cli/timestamp.h"
+#include "host/cli/utf8.h"
+#include "journal/hex.h"
 
 /* With room for the escapes; NULL without memory. */
 static struct text *new_text(void)
 {
-        struct text *text = malloc(sizeof *text);
+        struct text *text = calloc(1, sizeof *text);
 
         if (text)
                 text_start(text);
@@ -45,6 +48,38 @@ json_t *json_escaped_bytes(const void *bytes, size_t length)
                 return NULL;
         text_escaped_bytes(text, bytes, length);
         return string_of(text);
+}
+
+/* Append the first character; how many bytes it takes. */
+static size_t append_character(struct text *text, const char *bytes, size_t left)
+{
+        uint32_t character;
+        size_t taken = utf8_decode(bytes, left, &character);
+
+        if (character == UTF8_INVALID)
+                text_string(text, "\xef\xbf\xbd");
+        else if (character == 0) /* c0 80, which jansson does not take */
+                text_bytes(text, "", 1);
+        else
+                text_bytes(text, bytes, taken);
+        return taken;
+}
+
+void json_set_bitmap(json_t *object, const void *name, size_t length)
+{
+        static char hex[2 * ABI_MAX_NAME + 1];
+        size_t shown = length ? strnlen(name, length) : 0;
+        struct text *text = length <= ABI_MAX_NAME ? new_text() : NULL;
+
+        if (!text)
+                return;
+        for (size_t at = 0; at < shown;)
+                at += append_character(text, (const char *)name + at, shown - at);
+        json_object_set_new(object, "bitmap", string_of(text));
+        if (utf8_is_text(name, length))
+                return;
+        hex_text(name, length, hex);
+        json_object_set_new(object, "instar-name-bytes", json_string(hex));
 }
 
 json_t *json_time(uint64_t nanoseconds)

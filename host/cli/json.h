@@ -14,6 +14,13 @@ json_t *json_escaped(const char *string);
 /* The same for any bytes, a NUL too; at most 16 KiB. */
 json_t *json_escaped_bytes(const void *bytes, size_t length);
 
+/*
+ * Set the members that name a bitmap: "bitmap" as QEMU would print it, up to a NUL and
+ * with U+FFFD for what is not UTF-8, and where that does not give its bytes back,
+ * "instar-name-bytes", which are hexadecimal.  At most ABI_MAX_NAME bytes.
+ */
+void json_set_bitmap(json_t *object, const void *name, size_t length);
+
 /* "2026-11-25T18:23:31Z" of nanoseconds since the epoch; NULL for 0. */
 json_t *json_time(uint64_t nanoseconds);
 

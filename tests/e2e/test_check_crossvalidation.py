@@ -16,12 +16,10 @@ import shutil
 import sys
 import tempfile
 import unittest
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lib import bare_header, check_pair, damage, harness, images, info_images, lived_in, shapes
 from lib.divergences import KNOWN_CHECK_DIVERGENCES, known_check
-from lib.malformed import VARIANTS
 from lib.qcow2 import Image
 
 DAMAGED = 2000          # images at least
@@ -131,8 +129,10 @@ class CrossValidation(unittest.TestCase):
     def test_sound_images_are_sound(self):
         unsound = {verdict.name for verdict in self.judged
                    if verdict.code and not verdict.patches and not verdict.used}
-        self.assertEqual({name for name in unsound if "stale" not in name},
+        raw = {name for name in unsound if "raw data bit without" in name}
+        self.assertEqual({name for name in unsound if "stale" not in name} - raw,
                          {"data file, snapshots"})
+        self.assertTrue(raw)  # qemu-img info opens them, check does not
 
 
 # Of each entry an image that needs it, made of a sound one by the last step.
@@ -140,34 +140,6 @@ NEEDED = {
     "escaped_names": ((shapes.snapshots(shapes.Shot(name=b"a\nb")),),
                       lambda image: image.put("Q", image.snapshots_offset, 1)),
 }
-
-
-class Malformed(harness.Case):
-    """Headers, directories and tables with one thing wrong."""
-
-    @contextmanager
-    def made(self, variant):
-        """A subtest on the variant's image: its path, and what is to be said of it."""
-        path = self.path("disk.qcow2")
-        with self.subTest(name=variant.name):
-            yield path, variant.make(path)
-
-    def test_each_is_checked_as_qemu_img_does(self):
-        codes = collections.Counter()
-        for variant in VARIANTS:
-            with self.made(variant) as (path, _):
-                different, code = check_pair.compare(path, [images.alone(path)], human=True)
-                self.assertEqual(different, {})
-                codes[code] += 1
-        self.assertEqual(set(codes), {0, 1, 2, 3})
-
-    def test_what_is_wrong_is_told_in_json_too(self):
-        for variant in VARIANTS:
-            if variant.count and variant.opens:
-                continue  # data behind the end is told in words of its own
-            with self.made(variant) as (path, says):
-                told = check_pair.own_lines(check_pair.ours(path, "--output=json").json)
-                self.assertIn(says.encode(), told)
 
 
 class Registry(harness.Case):
