@@ -300,6 +300,13 @@ static void an_image_that_cannot_be_opened_is_told_as_such(void **state)
         expect_free(end, CLUSTER);
         poke32(ops.image, 100, 0); /* the header's length */
         assert_int_equal(ask(end, CLUSTER), ABI_UNPROVABLE);
+        poke32(ops.image, 100, 112);
+        expect_free(end, CLUSTER);
+        poke32(ops.image, 96, 40); /* refcounts of 2^40 bits */
+        assert_int_equal(ask(end, CLUSTER), ABI_UNPROVABLE);
+        poke32(ops.image, 96, 4);
+        poke32(ops.image, 36, 0); /* no L1 table: who knows what it had */
+        assert_int_equal(ask(end, CLUSTER), ABI_UNPROVABLE);
         poke32(ops.image, 0, 0);
         assert_int_equal(ask(end, CLUSTER), ABI_NOT_QCOW2);
 }
