@@ -113,6 +113,13 @@ void native_host_set_sink(struct native_host *host, native_sink *sink, void *con
 {
         host->sink = sink;
         host->sink_context = context;
+        host->only_looks = sink;
+}
+
+void native_host_report_to(struct native_host *host, native_sink *sink, void *context)
+{
+        native_host_set_sink(host, sink, context);
+        host->only_looks = false;
 }
 
 void native_host_fail_write(struct native_host *host, uint64_t nth)
@@ -233,7 +240,7 @@ static enum native_status answer(struct native_host *host, uint32_t index, uint3
         const struct abi_request *r = &host->requests[index];
         if (r->reserved)
                 return native_broken(host, "reserved field");
-        if (host->sink && r->op != ABI_READ && r->op != ABI_QUERY_HOLE &&
+        if (host->only_looks && r->op != ABI_READ && r->op != ABI_QUERY_HOLE &&
             r->op != ABI_POPULATE && r->op != ABI_REPORT && r->op != ABI_END)
                 return native_broken(host, "a request that writes");
         switch (r->op) {

@@ -78,6 +78,9 @@ typedef void native_sink(void *context, uint64_t kind, const void *bytes,
                          uint64_t length);
 void native_host_set_sink(struct native_host *host, native_sink *sink, void *context);
 
+/* The same for a program that tells what it is going to do, and then writes. */
+void native_host_report_to(struct native_host *host, native_sink *sink, void *context);
+
 /* The n-th write (read) from now on fails, counted from 1; 0: none does. */
 void native_host_fail_write(struct native_host *host, uint64_t nth);
 void native_host_fail_read(struct native_host *host, uint64_t nth);

@@ -54,6 +54,7 @@ struct native_host {
         void *hook_context;
         native_sink *sink;
         void *sink_context;
+        bool only_looks; /* with a sink: requests that write break a rule */
         uint64_t bytes_reported;
         uint64_t fail_write;
         uint64_t fail_read;
