@@ -44,15 +44,18 @@ bool repair_is_only(const struct repair *r, uint64_t offset, enum check_role rol
 }
 
 /* Of the file as it was; but once the first round has set right what named clusters
- * there, what does is the plan's own. */
-static bool is_beyond_end(const struct check *c, uint64_t offset, uint64_t length)
+ * there, what does is the plan's own; and so is in that round what it has put already,
+ * where a table is come to twice. */
+static bool is_beyond_end(const struct check *c, const struct check_place *place,
+                          uint64_t offset, uint64_t length)
 {
         const struct repair *r = current;
         uint64_t file_length = divide_up(r->call->file_size, ABI_SECTOR) * ABI_SECTOR;
         uint64_t end;
         if (!checked_add(offset, length, &end))
                 return true;
-        if (r->round && end <= repair_end_at(r, offset))
+        if ((r->round || overlay_has(&r->overlay, place->offset)) &&
+            end <= repair_end_at(r, offset))
                 return false;
         if (end < file_length + c->image.header.cluster_size)
                 return false;
@@ -86,7 +89,7 @@ static uint64_t mended_l1(struct check *c, const struct check_place *place,
         uint64_t size = c->image.header.cluster_size;
         uint64_t offset = entry & QCOW2_OFFSET_MASK;
         uint64_t covered = size / (c->extended_l2 ? 16 : 8) * size;
-        if (!offset || is_beyond_end(c, offset, size)) {
+        if (!offset || is_beyond_end(c, place, offset, size)) {
                 current->entries++; /* it read as if there were none */
                 return 0;
         }
@@ -171,7 +174,7 @@ static void mend_compressed(struct check *c, const struct check_place *place,
         uint64_t sectors = (*entry >> shift & ((1ull << (bits - 8)) - 1)) + 1;
         *entry &= ~COPIED;
         if (c->data_file ||
-            is_beyond_end(c, offset, sectors * ABI_SECTOR - offset % ABI_SECTOR)) {
+            is_beyond_end(c, place, offset, sectors * ABI_SECTOR - offset % ABI_SECTOR)) {
                 note_lost(place);
                 if (c->extended_l2)
                         *bitmap = ALLOCATED;
@@ -212,7 +215,7 @@ static void mend_standard(struct check *c, const struct check_place *place,
                 if (has_data)
                         note_lost(place);
                 make_zero(c, entry, bitmap);
-        } else if (!c->data_file && is_beyond_end(c, offset, size)) {
+        } else if (!c->data_file && is_beyond_end(c, place, offset, size)) {
                 make_zero(c, entry, bitmap); /* as it read */
         }
 }

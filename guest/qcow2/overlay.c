@@ -173,6 +173,11 @@ uint8_t *overlay_extent(struct overlay *o, uint64_t offset, uint64_t length)
         return bytes;
 }
 
+bool overlay_has(const struct overlay *o, uint64_t offset)
+{
+        return find(o, offset);
+}
+
 bool overlay_is_empty(const struct overlay *o)
 {
         for (uint64_t i = 0; i < o->count; i++)

@@ -93,6 +93,9 @@ enum abi_code overlay_put_bytes(struct overlay *overlay, enum overlay_kind kind,
 /* A new extent of zeros, to be filled in.  NULL: too large. */
 uint8_t *overlay_extent(struct overlay *overlay, uint64_t offset, uint64_t length);
 
+/* True if the word at `offset` was put, and not into an extent. */
+bool overlay_has(const struct overlay *overlay, uint64_t offset);
+
 /* True if nothing changes. */
 bool overlay_is_empty(const struct overlay *overlay);
 
