@@ -135,6 +135,23 @@ static void place_new_clusters(struct repair *r, const struct check *check)
                 r->next_cluster = next;
 }
 
+/* A table that is a bitmap's data, too, goes on as a copy: whose the cluster was has to
+ * be known before. */
+static enum abi_code mend_overlapped(struct repair *r, struct check *check)
+{
+        uint64_t mark = arena_mark();
+        bool changed;
+        if (!r->h.has_bitmaps)
+                return ABI_OK;
+        enum abi_code code = repair_roles(r, check);
+        if (!code && !check->sums.incomplete) {
+                place_new_clusters(r, check);
+                code = repair_shared(r, check, &changed);
+        }
+        arena_release(mark);
+        return code;
+}
+
 /* Mend entries until nothing is left to be mended.  Each round knows what refers to each
  * cluster, so that no table is written over that is something else, too. */
 static enum abi_code mend_tables(struct repair *r, struct check *check)
@@ -242,7 +259,8 @@ static enum abi_code plan_all(struct repair *r, struct check *check)
         if (code || (code = repair_extensions(r)) || (code = repair_header_done(r)) ||
             (code = repair_bitmaps(r)) || (code = repair_header_done(r)) ||
             (code = repair_snapshots(r)) || (code = repair_header_done(r)) ||
-            (code = mend_tables(r, check)) || (code = mend_shared(r, check)))
+            (code = mend_overlapped(r, check)) || (code = mend_tables(r, check)) ||
+            (code = mend_shared(r, check)))
                 return code;
         uint64_t mark = arena_mark();
         code = settle_refcounts(r, check);
