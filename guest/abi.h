@@ -109,11 +109,19 @@ enum abi_action {
         1u /* trust that no L2 entry names a bitmap's cluster */
 #define ABI_CALL_BLOCK_DEVICE                                                            \
         2u /* its size cannot change; fresh clusters may hold data */
-#define ABI_CALL_COUNT         4u  /* info: read the bitmaps' tables and data, too */
-#define ABI_CALL_PROGRESS      8u  /* check: tell how far it is */
-#define ABI_CALL_DRY_RUN       16u /* bitmap, repair: plan everything, write nothing */
-#define ABI_CALL_REPAIR_ALL    32u /* repair: not only leaks */
-#define ABI_CALL_RESET_DAMAGED 64u /* repair: damaged bitmaps become all dirty */
+#define ABI_CALL_COUNT         4u   /* info: read the bitmaps' tables and data, too */
+#define ABI_CALL_PROGRESS      8u   /* check: tell how far it is */
+#define ABI_CALL_DRY_RUN       16u  /* bitmap, repair: plan everything, write nothing */
+#define ABI_CALL_REPAIR_ALL    32u  /* repair: not only leaks */
+#define ABI_CALL_RESET_DAMAGED 64u  /* repair: damaged bitmaps become all dirty */
+#define ABI_CALL_SHRINK        128u /* resize: the disk may become smaller */
+
+/* How abi_call.size is meant. */
+enum abi_size_mode {
+        ABI_SIZE_ABSOLUTE = 0,
+        ABI_SIZE_MORE = 1, /* than now */
+        ABI_SIZE_LESS = 2,
+};
 
 /* Bytes of the image. */
 struct abi_range {
@@ -145,6 +153,9 @@ struct abi_call {
         uint32_t range_count;
         uint32_t columns; /* map: of the picture, at most ABI_MAX_COLUMNS; 0: none */
         struct abi_range ranges[ABI_MAX_RANGES];
+        uint64_t size;      /* resize: bytes of the disk */
+        uint32_t size_mode; /* resize: enum abi_size_mode */
+        uint32_t reserved;  /* 0 */
 };
 
 /* The host fingerprints min(file size, this) bytes from offset 0; it reads no
@@ -270,6 +281,9 @@ enum abi_code {
         ABI_UNPROVABLE = 41,   /* the image is damaged: who refers to what is not known */
         ABI_BAD_BITMAP = 42,   /* detail[2]: enum abi_bitmap_fault (guest/abi_check.h) */
         ABI_UNREPAIRABLE = 43, /* detail[0]: enum abi_unrepairable, its numbers */
+        ABI_HAS_BITMAPS = 44,  /* resize: or at least a bitmaps extension */
+        ABI_SHRINKS = 45,    /* resize: the new size is smaller, and it was not said so */
+        ABI_BAD_RESIZE = 46, /* detail[0]: enum abi_resize_fault */
 };
 
 /* What a repair does not do. */
@@ -279,6 +293,21 @@ enum abi_unrepairable {
         ABI_UNREPAIRABLE_EXTENSION,   /* file offset: data hangs on what was lost there */
         ABI_UNREPAIRABLE_L1,          /* file offset of an L1 table that is not its own */
         ABI_UNREPAIRABLE_LEAKS,       /* leaks only: the refcounts cannot be trusted */
+};
+
+/* Why an image is not resized. */
+enum abi_resize_fault {
+        ABI_RESIZE_NOT_POSITIVE = 1, /* the new size, or it is no number of 63 bits */
+        ABI_RESIZE_UNALIGNED,        /* the new size is no multiple of 512 */
+        ABI_RESIZE_L1_TOO_LARGE,
+        ABI_RESIZE_V2_SNAPSHOTS,
+        ABI_RESIZE_DATA_FILE,
+        /* what qemu-img does, and instar does not */
+        ABI_RESIZE_SNAPSHOTS,       /* the mapping changes; snapshots may share it */
+        ABI_RESIZE_BACKING_V2,      /* the new area may show the backing file */
+        ABI_RESIZE_BACKING_PARTIAL, /* the same, of the disk's last cluster */
+        ABI_RESIZE_BACKING_LARGE,   /* too many L2 tables of zeros */
+        ABI_RESIZE_DAMAGED,         /* detail[1]: file offset of a table */
 };
 
 enum abi_header_fault {
@@ -352,7 +381,7 @@ struct abi_result {
         uint32_t bitmaps;  /* in the image afterwards */
         uint32_t affected; /* of ABI_ACTION_REMOVE_ALL and _RESET: bitmaps that change */
         uint64_t leaked_clusters; /* not freed because ownership was not proved */
-        uint64_t detail[4];
+        uint64_t detail[4];       /* ABI_OK of resize: [0] old size, [1] new size */
 };
 
 struct abi_doorbell {

@@ -212,41 +212,13 @@ static enum abi_code check_header_edit(struct edit *edit)
 
 /* ---- what is written in place ----------------------------------------------------- */
 
-static enum abi_code check_block(struct edit *edit, uint64_t cluster, uint64_t *checked)
-{
-        struct refcounts *rc = &edit->image->refcounts;
-        uint64_t index = cluster >> rc->block_bits;
-        bool allowed;
-        if (index + 1 == *checked || (index < rc->planned_entries && rc->planned[index]))
-                return ABI_OK;
-        *checked = index + 1;
-        enum abi_code code = image_block_in_place(edit->image, index, &allowed);
-        if (!code && !allowed)
-                code = fail(ABI_BAD_REFCOUNTS, cluster * edit->image->header.cluster_size,
-                            0, ABI_REFCOUNT_SHARED, 0);
-        return code;
-}
-
-static enum abi_code check_blocks(struct edit *edit, const struct extent *extent)
-{
-        const uint64_t per_block = 1ull << edit->image->refcounts.block_bits;
-        uint64_t checked = 0;
-        uint64_t end = extent->first + extent->count;
-        for (uint64_t c = extent->first; c < end; c = (c / per_block + 1) * per_block) {
-                enum abi_code code = check_block(edit, c, &checked);
-                if (code)
-                        return code;
-        }
-        return ABI_OK;
-}
-
 static enum abi_code check_in_place(struct edit *edit)
 {
-        enum abi_code code = check_blocks(edit, &edit->new_table);
+        enum abi_code code = image_counts_in_place(edit->image, &edit->new_table);
         if (!code)
-                code = check_blocks(edit, &edit->new_directory);
+                code = image_counts_in_place(edit->image, &edit->new_directory);
         for (uint64_t i = 0; i < edit->data_extent_count && !code; i++)
-                code = check_blocks(edit, &edit->data_extents[i]);
+                code = image_counts_in_place(edit->image, &edit->data_extents[i]);
         return code;
 }
 

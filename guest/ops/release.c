@@ -81,6 +81,8 @@ static enum abi_code claim_all(struct release *release)
         struct image *image = release->image;
         enum abi_code code =
             ownership_begin(&image->header, image->file_size, &release->ownership);
+        if (!code && release->planned)
+                ownership_plan(release->ownership, release->planned);
         const struct range_list *claims = &release->claims;
         for (uint64_t i = 0; i < claims->count && !code; i++)
                 code = ownership_claim(release->ownership, claims->ranges[i].first,
@@ -150,6 +152,32 @@ enum abi_code release_prove(struct release *release, uint64_t own_position, bool
         return ownership_prove(release->ownership, scan_l2, &provable);
 }
 
+/* The cluster in `shared`; NULL if it is not there. */
+static const struct cluster_range *find_shared(const struct release *release,
+                                               uint64_t cluster)
+{
+        const struct range_list *shared = &release->shared;
+        uint64_t low = 0;
+        uint64_t high = shared->count;
+        while (low < high) {
+                uint64_t middle = low + (high - low) / 2;
+                if (shared->ranges[middle].first < cluster)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        if (low == shared->count || shared->ranges[low].first != cluster)
+                return NULL;
+        return &shared->ranges[low];
+}
+
+/* How many references to a claimed cluster go. */
+static uint64_t references(const struct release *release, uint64_t cluster)
+{
+        const struct cluster_range *shared = find_shared(release, cluster);
+        return shared ? shared->count : 1;
+}
+
 enum abi_code release_holds(struct release *release, uint64_t cluster, bool *holds)
 {
         uint16_t value = 0;
@@ -157,7 +185,7 @@ enum abi_code release_holds(struct release *release, uint64_t cluster, bool *hol
         enum abi_code code = ABI_OK;
         if (release->ownership && ownership_holds(release->ownership, cluster))
                 code = refcount_get(&release->image->refcounts, cluster, &value);
-        if (!code && value == 1)
+        if (!code && value && value == references(release, cluster))
                 code = image_block_in_place(
                     release->image, cluster >> release->image->refcounts.block_bits,
                     &in_place);
@@ -175,24 +203,57 @@ static bool inside_any(const struct extent *list, uint64_t count, uint64_t clust
         return false;
 }
 
-static enum abi_code settle_run(struct release *release, const struct cluster_range *run,
-                                const struct extent *kept, uint64_t kept_count)
+/*
+ * Where compressed data that stays lies in the same cluster, the cluster is not freed,
+ * but counted by as much less as goes.  It keeps a refcount, so this gives nothing away,
+ * and needs no proof.
+ */
+static enum abi_code lower(struct release *release, uint64_t cluster, bool *lowered)
+{
+        const struct cluster_range *shared = find_shared(release, cluster);
+        struct image *image = release->image;
+        uint16_t value;
+        *lowered = false;
+        if (!shared)
+                return ABI_OK;
+        enum abi_code code = refcount_get(&image->refcounts, cluster, &value);
+        if (code || value <= shared->count)
+                return code;
+        code =
+            image_block_in_place(image, cluster >> image->refcounts.block_bits, lowered);
+        if (!code && *lowered)
+                release->lowered[release->lowered_count++] =
+                    (struct lowered){cluster, (uint16_t)(value - shared->count)};
+        return code;
+}
+
+static enum abi_code settle_cluster(struct release *release, uint64_t cluster)
 {
         uint64_t file_clusters =
             release->image->file_end >> release->image->header.cluster_bits;
-        for (uint64_t c = run->first; c < run->first + run->count; c++) {
-                bool holds;
-                if (inside_any(kept, kept_count, c))
-                        continue;
-                enum abi_code code = release_holds(release, c, &holds);
-                if (code)
-                        return code;
-                if (holds)
-                        append(release->freed, &release->freed_count, c, 1);
-                else if (c < file_clusters)
-                        release->leaked++;
+        bool holds;
+        bool lowered;
+        enum abi_code code = release_holds(release, cluster, &holds);
+        if (code)
+                return code;
+        if (holds) {
+                append(release->freed, &release->freed_count, cluster, 1);
+                return ABI_OK;
         }
-        return ABI_OK;
+        code = lower(release, cluster, &lowered);
+        if (!lowered && cluster < file_clusters)
+                release->leaked++;
+        return code;
+}
+
+static enum abi_code settle_run(struct release *release, const struct cluster_range *run,
+                                const struct extent *kept, uint64_t kept_count)
+{
+        enum abi_code code = ABI_OK;
+        for (uint64_t c = run->first; c < run->first + run->count && !code; c++)
+                if (!inside_any(kept, kept_count, c))
+                        code = settle_cluster(release, c);
+        return code;
 }
 
 /* The claims in order, each cluster once: one that is claimed twice leaks once. */
@@ -220,7 +281,8 @@ enum abi_code release_settle(struct release *release, const struct extent *kept,
         /* Runs that are freed in part fall apart: into one per two clusters at worst. */
         release->freed =
             arena_alloc((clusters / 2 + runs.count + 1) * sizeof *release->freed);
-        if (!release->freed)
+        release->lowered = arena_alloc(release->shared.count * sizeof *release->lowered);
+        if (!release->freed || !release->lowered)
                 return ABI_TOO_LARGE;
         for (uint64_t i = 0; i < runs.count && !code; i++)
                 code = settle_run(release, &runs.ranges[i], kept, kept_count);
@@ -270,18 +332,25 @@ static void emit_punch(const struct extent *freed, uint32_t step, uint64_t clust
                 transaction_punch(step, start, end - start);
 }
 
+static enum abi_code lower_refcounts(struct release *release)
+{
+        struct refcounts *rc = &release->image->refcounts;
+        enum abi_code code = ABI_OK;
+        for (uint64_t i = 0; i < release->freed_count && !code; i++)
+                code =
+                    refcount_set(rc, release->freed[i].first, release->freed[i].count, 0);
+        for (uint64_t i = 0; i < release->lowered_count && !code; i++)
+                code = refcount_set(rc, release->lowered[i].cluster, 1,
+                                    release->lowered[i].refcount);
+        return code;
+}
+
 enum abi_code release_emit(struct release *release, uint32_t step, uint64_t file_size)
 {
         struct refcounts *rc = &release->image->refcounts;
         uint64_t size = release->image->header.cluster_size;
-        for (uint64_t i = 0; i < release->freed_count; i++) {
-                enum abi_code code =
-                    refcount_set(rc, release->freed[i].first, release->freed[i].count, 0);
-                if (code)
-                        return code;
-        }
-        enum abi_code code = sectors_emit_parts(&rc->sectors, step);
-        if (code)
+        enum abi_code code = lower_refcounts(release);
+        if (code || (code = sectors_emit_parts(&rc->sectors, step)))
                 return code;
         transaction_apply(step, 0);
         for (uint64_t i = 0; i < release->freed_count; i++) {

@@ -19,9 +19,22 @@ struct release {
         struct extent *free;  /*   what is freed they may be cut off, if proved, too */
         struct ownership *ownership; /* NULL: nothing was claimed */
 
+        const struct planned_mapping *planned; /* see ownership_plan(); or NULL */
+        /* Clusters that are claimed once, but referred to by what goes more than once:
+         * compressed data.  Sorted; `count` is the number of references. */
+        struct range_list shared;
+
         uint64_t freed_count;
         struct extent *freed; /* of the claims, what is proved */
-        uint64_t leaked;      /* clusters */
+        uint64_t lowered_count;
+        struct lowered *lowered; /* of `shared`, what others go on using */
+        uint64_t leaked;         /* clusters */
+};
+
+/* A cluster that is used by fewer than before. */
+struct lowered {
+        uint64_t cluster;
+        uint16_t refcount;
 };
 
 /* Start, with room for `claims` runs that are claimed (more take the arena), and for at
@@ -45,7 +58,7 @@ void release_keep(struct release *release, uint64_t first, uint64_t count);
  */
 enum abi_code release_prove(struct release *release, uint64_t own_position, bool scan_l2);
 
-/* True if the cluster is proved and its refcount is 1. */
+/* True if the cluster is proved and its refcount is 1, or else what `shared` says. */
 enum abi_code release_holds(struct release *release, uint64_t cluster, bool *holds);
 
 /* Sort the claims into freed and leaked, but for those inside `kept`, which stay in

@@ -114,8 +114,8 @@ static enum abi_code verdict(const struct proof *p)
 
 static enum abi_code prove(struct proof *p)
 {
-        enum abi_code code = image_open(&p->image, p->call->file_size,
-                                        p->call->flags & ABI_CALL_BLOCK_DEVICE);
+        enum abi_code code = image_open_any(&p->image, p->call->file_size,
+                                            p->call->flags & ABI_CALL_BLOCK_DEVICE);
         if (code || (code = claim(p)))
                 return code;
         contest_bitmaps(p);

@@ -16,6 +16,7 @@
 
 /* Field offsets of the header. */
 #define QCOW2_BACKING_OFFSET        8u
+#define QCOW2_SIZE_FIELD            24u
 #define QCOW2_REFCOUNT_TABLE_FIELDS 48u /* offset u64, clusters u32: 12 bytes */
 #define QCOW2_L1_FIELDS             36u /* entries u32, offset u64 */
 #define QCOW2_SNAPSHOT_FIELDS       60u /* count u32, offset u64 */
@@ -63,6 +64,15 @@
 #define QCOW2_MAX_FORMAT       15u /* bytes of a backing file's format */
 
 #define QCOW2_OFFSET_MASK 0x00fffffffffffe00ull /* bits 9..55 */
+
+/* Entries of L1 and L2 tables ("L1 table entry", "L2 table entry", "Standard Cluster
+ * Descriptor"). */
+#define QCOW2_COPIED        (1ull << 63)
+#define QCOW2_L1_RESERVED   0x7f000000000001ffull
+#define QCOW2_L2_COMPRESSED (1ull << 62)
+#define QCOW2_L2_ZERO       1ull
+#define QCOW2_L2_RESERVED   0x3f000000000001feull
+#define QCOW2_SUBCLUSTERS   32u /* of a cluster, with extended L2 entries */
 
 /* Bitmap directory entry. */
 #define QCOW2_ENTRY_FIXED             24u

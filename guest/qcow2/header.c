@@ -145,19 +145,33 @@ enum abi_code header_load(uint64_t file_size, struct header *h,
         return ABI_OK;
 }
 
+/* What is behind header_load(). */
+static enum abi_code read_rest(uint64_t file_size, struct header *h,
+                               struct header_bytes *bytes)
+{
+        enum abi_code code = header_check_features(h);
+        if (code || (code = check_editable(h)) || (code = header_check_methods(h)) ||
+            (code = header_check_tables(h, file_size)) ||
+            (code = header_check_backing(h)) ||
+            (code = extensions_read(h, bytes, file_size, true)))
+                return code;
+        return header_check_encryption(h);
+}
+
 enum abi_code header_read(uint64_t file_size, struct header *h,
                           struct header_bytes *bytes)
 {
         enum abi_code code = header_load(file_size, h, bytes);
         if (!code && h->version == 2)
                 code = ABI_QCOW2_V2;
-        if (code || (code = header_check_features(h)) || (code = check_editable(h)) ||
-            (code = header_check_methods(h)) ||
-            (code = header_check_tables(h, file_size)) ||
-            (code = header_check_backing(h)) ||
-            (code = extensions_read(h, bytes, file_size, true)))
-                return code;
-        return header_check_encryption(h);
+        return code ? code : read_rest(file_size, h, bytes);
+}
+
+enum abi_code header_read_any(uint64_t file_size, struct header *h,
+                              struct header_bytes *bytes)
+{
+        enum abi_code code = header_load(file_size, h, bytes);
+        return code ? code : read_rest(file_size, h, bytes);
 }
 
 enum abi_code header_look(uint64_t file_size, struct header *h,

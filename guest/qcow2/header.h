@@ -128,6 +128,11 @@ enum abi_code header_look(uint64_t file_size, struct header *header,
 enum abi_code header_read(uint64_t file_size, struct header *header,
                           struct header_bytes *bytes);
 
+/* The same, but version 2 is no reason to refuse: for edits that have nothing to do with
+ * bitmaps. */
+enum abi_code header_read_any(uint64_t file_size, struct header *header,
+                              struct header_bytes *bytes);
+
 /* Make sure that bytes->bytes holds at least [0, end), end <= cluster size. */
 enum abi_code header_need(const struct header *header, struct header_bytes *bytes,
                           uint32_t end);

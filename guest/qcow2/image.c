@@ -6,7 +6,11 @@
 #include "guest/rt/checked.h"
 #include "guest/rt/reader.h"
 
-enum abi_code image_open(struct image *image, uint64_t file_size, bool block_device)
+typedef enum abi_code header_reader(uint64_t file_size, struct header *header,
+                                    struct header_bytes *bytes);
+
+static enum abi_code open(struct image *image, uint64_t file_size, bool block_device,
+                          header_reader *read)
 {
         memset(image, 0, sizeof *image);
         image->file_size = file_size;
@@ -16,7 +20,7 @@ enum abi_code image_open(struct image *image, uint64_t file_size, bool block_dev
         if (!checked_round_up(file_size, 1ull << QCOW2_MAX_CLUSTER_BITS,
                               &image->file_end))
                 return ABI_OVERFLOW;
-        enum abi_code code = header_read(file_size, h, &image->header_bytes);
+        enum abi_code code = read(file_size, h, &image->header_bytes);
         if (code)
                 return code;
         image->file_end = header_file_end(h, file_size);
@@ -25,6 +29,16 @@ enum abi_code image_open(struct image *image, uint64_t file_size, bool block_dev
                 return code;
         read_flush();
         return directory_check(h, &image->directory);
+}
+
+enum abi_code image_open(struct image *image, uint64_t file_size, bool block_device)
+{
+        return open(image, file_size, block_device, header_read);
+}
+
+enum abi_code image_open_any(struct image *image, uint64_t file_size, bool block_device)
+{
+        return open(image, file_size, block_device, header_read_any);
 }
 
 enum abi_code image_look(struct image *image, uint64_t file_size)

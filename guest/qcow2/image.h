@@ -37,6 +37,9 @@ struct extent {
 /* Read header, directory and the refcount table's beginning, and check them. */
 enum abi_code image_open(struct image *image, uint64_t file_size, bool block_device);
 
+/* The same, of version 2 too (header_read_any()). */
+enum abi_code image_open_any(struct image *image, uint64_t file_size, bool block_device);
+
 /* Read and check header and directory only, of an image that is not going to be written
  * (header_look()); `refcounts` is not set. */
 enum abi_code image_look(struct image *image, uint64_t file_size);
@@ -53,6 +56,10 @@ bool bitmap_is_unusable(const struct image *image, const struct directory_entry 
  */
 enum abi_code image_in_place(struct image *image, uint64_t offset, uint64_t length,
                              bool *allowed);
+
+/* ABI_OK if every refcount block that counts these clusters is planned, or may be written
+ * in place; ABI_BAD_REFCOUNTS if not. */
+enum abi_code image_counts_in_place(struct image *image, const struct extent *extent);
 
 /* The same for a refcount block itself, which must not be named twice. */
 enum abi_code image_block_in_place(struct image *image, uint64_t block_index,

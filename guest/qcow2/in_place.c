@@ -10,6 +10,7 @@
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
+#include "guest/rt/failure.h"
 #include "guest/rt/reader.h"
 
 /* Note the clusters of [offset, +length), which lies inside the file. */
@@ -177,4 +178,33 @@ enum abi_code image_block_in_place(struct image *image, uint64_t block_index,
         if (code || tables || blocks > 1)
                 return code;
         return all_refcounts_one(image, cluster, cluster, allowed);
+}
+
+/* The block that counts `cluster`, unless it was looked at already. */
+static enum abi_code check_block(struct image *image, uint64_t cluster, uint64_t *checked)
+{
+        struct refcounts *rc = &image->refcounts;
+        uint64_t index = cluster >> rc->block_bits;
+        bool allowed;
+        if (index + 1 == *checked || (index < rc->planned_entries && rc->planned[index]))
+                return ABI_OK;
+        *checked = index + 1;
+        enum abi_code code = image_block_in_place(image, index, &allowed);
+        if (!code && !allowed)
+                code = fail(ABI_BAD_REFCOUNTS, cluster * image->header.cluster_size, 0,
+                            ABI_REFCOUNT_SHARED, 0);
+        return code;
+}
+
+enum abi_code image_counts_in_place(struct image *image, const struct extent *extent)
+{
+        const uint64_t per_block = 1ull << image->refcounts.block_bits;
+        uint64_t checked = 0;
+        uint64_t end = extent->first + extent->count;
+        for (uint64_t c = extent->first; c < end; c = (c / per_block + 1) * per_block) {
+                enum abi_code code = check_block(image, c, &checked);
+                if (code)
+                        return code;
+        }
+        return ABI_OK;
 }

@@ -164,14 +164,19 @@ static inline __attribute__((always_inline)) void scan_entries(struct l2_scan *s
         }
 }
 
+void l2_scan_bytes(struct l2_scan *scan, const uint8_t *entries, uint64_t length)
+{
+        if (scan->extended)
+                scan_entries(scan, entries, length, 16);
+        else
+                scan_entries(scan, entries, length, 8);
+}
+
 /* Read what the buffer has room for and look at it. */
 static void scan_buffer(struct l2_scan *scan)
 {
         read_flush();
-        if (scan->extended)
-                scan_entries(scan, scan->buffer, scan->used, 16);
-        else
-                scan_entries(scan, scan->buffer, scan->used, 8);
+        l2_scan_bytes(scan, scan->buffer, scan->used);
         scan->used = 0;
 }
 

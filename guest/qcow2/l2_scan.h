@@ -36,6 +36,9 @@ enum abi_code l2_scan_begin(struct l2_scan *scan, const struct header *header,
  * ABI_TOO_LARGE. */
 enum abi_code l2_scan_add(struct l2_scan *scan, uint64_t cluster);
 
+/* Look at a table's entries in memory. */
+void l2_scan_bytes(struct l2_scan *scan, const uint8_t *entries, uint64_t length);
+
 /* Scan what was noted.  ABI_OK or ABI_TOO_LARGE. */
 enum abi_code l2_scan_finish(struct l2_scan *scan);
 

@@ -33,6 +33,7 @@ struct ownership {
         struct claims claims;   /* from the seal on */
         struct table_reader tables;
         struct l2_scan l2;
+        const struct planned_mapping *planned; /* or NULL */
         bool scan_l2;
         bool sealed;
         bool proved;
@@ -53,6 +54,12 @@ enum abi_code ownership_begin(const struct header *header, uint64_t file_size,
             .file_clusters = divide_up(file_size, header->cluster_size),
         };
         return range_list_init(&o->list, FIRST_CLAIMS) ? ABI_OK : ABI_TOO_LARGE;
+}
+
+void ownership_plan(struct ownership *o, const struct planned_mapping *planned)
+{
+        o->planned = planned;
+        o->header.l1_size = 0;
 }
 
 enum abi_code ownership_claim(struct ownership *o, uint64_t first, uint64_t count)
@@ -238,12 +245,23 @@ static void prove_snapshots(struct ownership *o, struct snapshot_walk *walk)
                 contest_structure(o, walk->start, walk->position - walk->start);
 }
 
+static void add_planned(struct ownership *o)
+{
+        const struct planned_mapping *planned = o->planned;
+        if (!planned)
+                return;
+        visit_l1(o, planned->l1, planned->l1_entries);
+        if (planned->l2 && o->scan_l2 && !o->unprovable)
+                l2_scan_bytes(&o->l2, planned->l2, planned->l2_bytes);
+}
+
 /* All structures but what L2 entries name.  Sets o->code and o->unprovable. */
 static void prove_structures(struct ownership *o)
 {
         struct snapshot_walk walk;
         contest_crypto(o);
         add_l1(o, o->header.l1_offset, o->header.l1_size);
+        add_planned(o);
         add_refcount_table(o);
         if (o->header.snapshot_count > QCOW2_MAX_SNAPSHOTS)
                 o->unprovable = true;
@@ -267,8 +285,9 @@ enum abi_code ownership_prove(struct ownership *o, bool scan_l2, bool *provable)
                 return ABI_OK;
         o->scan_l2 = scan_l2;
         if (scan_l2)
-                o->code =
-                    l2_scan_begin(&o->l2, &o->header, o->header.l1_size, &o->claims);
+                o->code = l2_scan_begin(
+                    &o->l2, &o->header,
+                    o->planned ? o->planned->l1_entries : o->header.l1_size, &o->claims);
         if (o->code == ABI_OK)
                 prove_structures(o);
         if (scan_l2 && o->code == ABI_OK && !o->unprovable) {

@@ -46,6 +46,18 @@ struct foreign_range {
 };
 
 /*
+ * The mapping as it is going to be, in memory, for an edit that replaces the L1 table: it
+ * stands for what the header names, which the edit may want to free.  All big-endian.
+ */
+struct planned_mapping {
+        const uint8_t *l1; /* the entries whose L2 tables stay where they are; else 0 */
+        uint64_t l1_entries;
+        const uint8_t
+            *l2; /* the content of an L2 table that is going to be new; or NULL */
+        uint64_t l2_bytes;
+};
+
+/*
  * Start a proof over the file's clusters.  A header whose refcount_table_clusters is 0
  * (header_read() accepts none) leaves table and blocks to ownership_contest(): for who
  * wants to free the table itself.  `file_size` in bytes.
@@ -53,6 +65,10 @@ struct foreign_range {
  */
 enum abi_code ownership_begin(const struct header *header, uint64_t file_size,
                               struct ownership **ownership);
+
+/* The active L1 table is not the header's but this one (which must stay as it is until
+ * the proof is made).  Before ownership_prove(). */
+void ownership_plan(struct ownership *ownership, const struct planned_mapping *planned);
 
 /* Claim the `count` clusters from cluster index `first` on.  Claims are kept as ranges,
  * so claim a run in one call, or its clusters in ascending order.  ABI_TOO_LARGE if
