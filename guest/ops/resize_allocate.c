@@ -30,15 +30,15 @@ enum abi_code resize_prove(struct resize *r)
         if (!r->moves)
                 return ABI_OK;
         count_references(&d->compressed);
-        enum abi_code code =
-            release_begin(r->image, d->runs.count + d->compressed.count + 1, &r->release);
+        enum abi_code code = release_begin(
+            r->image, d->runs.count + d->compressed.count, 0, &r->release);
+        for (uint64_t i = 0; i < d->runs.count && !code; i++)
+                code = release_claim(&r->release, d->runs.ranges[i].first,
+                                     d->runs.ranges[i].count);
+        for (uint64_t i = 0; i < d->compressed.count && !code; i++)
+                code = release_claim(&r->release, d->compressed.ranges[i].first, 1);
         if (code)
                 return code;
-        for (uint64_t i = 0; i < d->runs.count; i++)
-                release_claim(&r->release, d->runs.ranges[i].first,
-                              d->runs.ranges[i].count);
-        for (uint64_t i = 0; i < d->compressed.count; i++)
-                release_claim(&r->release, d->compressed.ranges[i].first, 1);
         r->planned = (struct planned_mapping){
             .l1 = r->new_l1,
             .l1_entries = r->new_l1_size,
@@ -47,7 +47,7 @@ enum abi_code resize_prove(struct resize *r)
         };
         r->release.planned = &r->planned;
         r->release.shared = d->compressed;
-        code = release_prove(&r->release, UINT64_MAX,
+        code = release_prove(&r->release, RELEASE_NO_BITMAP,
                              !(r->call->flags & ABI_CALL_NO_OWNERSHIP_SCAN));
         return code ? code : release_settle(&r->release, NULL, 0);
 }
@@ -99,7 +99,7 @@ static enum abi_code check_in_place(struct resize *r)
 }
 
 /* The emission copies the sectors of refcounts that it changes, for the growth, for the
- * build and for the release; and the host remembers no more than so many at a time. */
+ * build and for the release. */
 static enum abi_code check_memory(const struct resize *r)
 {
         const struct sectors *known = &r->image->refcounts.sectors;
@@ -110,8 +110,6 @@ static enum abi_code check_memory(const struct resize *r)
         uint64_t needed = 3 * sectors_emit_cost(known) +
                           sectors * (4 * sizeof(struct sector)) +
                           2 * r->image->header.cluster_size + (256u << 10);
-        if (known->count + sectors > ABI_MAX_PENDING / 2)
-                return ABI_TOO_LARGE;
         return arena_left() < needed ? ABI_TOO_LARGE : ABI_OK;
 }
 

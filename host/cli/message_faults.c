@@ -101,6 +101,32 @@ static const char *const unrepairable[] = {
                                "builds new ones",
 };
 
+/* The first four as qemu-img has them. */
+static const char *const resize_faults[] = {
+    [ABI_RESIZE_NOT_POSITIVE] = "New image size must be positive",
+    [ABI_RESIZE_UNALIGNED] = "The new size must be a multiple of 512",
+    [ABI_RESIZE_L1_TOO_LARGE] = "Failed to grow the L1 table: File too large",
+    [ABI_RESIZE_V2_SNAPSHOTS] = "Can't resize a v2 image which has snapshots",
+    [ABI_RESIZE_DATA_FILE] =
+        "the image has an external data file, which would have to be "
+        "resized, too, and instar opens no file that an image names: "
+        "use qemu-img",
+    [ABI_RESIZE_SNAPSHOTS] = "internal snapshots may share what would be cut off or "
+                             "replaced: delete them first, or use qemu-img",
+    [ABI_RESIZE_BACKING_V2] = "the backing file may be longer than the image and would "
+                              "show in the new area; a v2 image cannot hide it: upgrade "
+                              "it first (qemu-img amend -o compat=1.1)",
+    [ABI_RESIZE_BACKING_PARTIAL] =
+        "the image ends inside a cluster, in the rest of which its backing file would "
+        "show: use qemu-img",
+    [ABI_RESIZE_BACKING_LARGE] =
+        "the backing file would show in the new area, which is too large to be marked as "
+        "zeros: grow in several steps",
+    [ABI_RESIZE_DAMAGED] =
+        "an entry of an L1 or L2 table is damaged: see the damage with "
+        "instar check, and repair it first",
+};
+
 static const char *pick(const char *const *faults, size_t count, uint64_t fault)
 {
         return fault < count && faults[fault] ? faults[fault] : "unknown fault";
@@ -121,6 +147,8 @@ const char *message_fault(enum abi_code kind, uint64_t fault)
                 return pick(bitmap_faults, COUNT(bitmap_faults), fault);
         case ABI_UNREPAIRABLE:
                 return pick(unrepairable, COUNT(unrepairable), fault);
+        case ABI_BAD_RESIZE:
+                return pick(resize_faults, COUNT(resize_faults), fault);
         default:
                 return pick(NULL, 0, fault);
         }

@@ -32,6 +32,7 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_NO_BITMAP_NAME] = {"missing argument BITMAP after '{argument}'", 0},
     [MESSAGE_EXTRA_POSITIONAL] = {"unexpected argument '{argument}'", 0},
     [MESSAGE_NO_FILENAME] = {"missing argument FILENAME", 0},
+    [MESSAGE_NO_SIZE] = {"missing argument SIZE after '{argument}'", 0},
     [MESSAGE_NO_BITMAP_OPTION] = {"missing option --bitmap NAME", 0},
     [MESSAGE_DISCARD_ALL] =
         {"--discard-journal and --all exclude each other: name the images", 0},
@@ -75,6 +76,10 @@ static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_NAMES_POOL] = {"merge source names exceed the pool budget",
                             "the names of all sources may have 2048 bytes together; "
                             "merge in several invocations"},
+    [MESSAGE_SIZE] =
+        {"Parameter 'size' expects a non-negative number below 2^64",
+         "'{argument}' is none; optional suffixes k, M, G, T, P and E, and a "
+         "sign: +SIZE and -SIZE are relative"},
     [MESSAGE_FORMAT] = {"unsupported format '{argument}': only qcow2 is supported", 0},
 
     [MESSAGE_OPEN_FAILED] = {"cannot open '{path}': {error}", 0},
@@ -196,6 +201,21 @@ static const struct message_row rows[MESSAGE_COUNT] = {
 
     [MESSAGE_BAD_BITMAP] = {"bitmap '{argument}' at offset {hex0}: {fault}", 0},
     [MESSAGE_UNREPAIRABLE] = {"{fault}", 0},
+
+    [MESSAGE_HAS_BITMAPS] =
+        {"refusing to resize an image with persistent dirty bitmaps (would discard "
+         "them); "
+         "remove the bitmaps first with `instar bitmap --remove` or qemu-img",
+         0},
+    [MESSAGE_SHRINKS] = {"Use the --shrink option to perform a shrink operation.",
+                         "shrinking an image deletes all data behind its new end: make "
+                         "sure that there is no important data there"},
+    [MESSAGE_BAD_RESIZE] = {"{fault}", 0},
+    [MESSAGE_RESIZE_TOO_LARGE] =
+        {"the resize needs more memory than the guest program has",
+         "--memory-limit SIZE gives it more, up to 16G; or shrink in several steps"},
+    [MESSAGE_RESIZE_NO_SPACE] = {"no free clusters to resize the image",
+                                 "the block device that holds the image is full"},
 
     [MESSAGE_PROTOCOL] =
         {"the guest program broke the protocol and was ended; the image is "

@@ -36,6 +36,9 @@ static const enum message of_code[] = {
     [ABI_NO_AUTOCLEAR_EXTENSION] = MESSAGE_NO_AUTOCLEAR_EXTENSION,
     [ABI_BAD_BITMAP] = MESSAGE_BAD_BITMAP,
     [ABI_UNREPAIRABLE] = MESSAGE_UNREPAIRABLE,
+    [ABI_HAS_BITMAPS] = MESSAGE_HAS_BITMAPS,
+    [ABI_SHRINKS] = MESSAGE_SHRINKS,
+    [ABI_BAD_RESIZE] = MESSAGE_BAD_RESIZE,
 };
 
 enum message message_of_result(const struct abi_result *result,
@@ -48,7 +51,8 @@ enum message message_of_result(const struct abi_result *result,
                 return MESSAGE_NONE;
         if (code >= sizeof of_code / sizeof of_code[0] || !of_code[code])
                 return MESSAGE_PROTOCOL;
-        bool leads = code == ABI_BAD_HEADER || code == ABI_UNREPAIRABLE;
+        bool leads =
+            code == ABI_BAD_HEADER || code == ABI_UNREPAIRABLE || code == ABI_BAD_RESIZE;
         values->fault = message_fault((enum abi_code)code, result->detail[leads ? 0 : 2]);
         return of_code[code];
 }

@@ -32,6 +32,7 @@ enum message {
         MESSAGE_EXTRA_POSITIONAL,
         MESSAGE_NO_FILENAME,
         MESSAGE_NO_BITMAP_OPTION,
+        MESSAGE_NO_SIZE,
         MESSAGE_DISCARD_ALL,
         MESSAGE_DISCARD_SHARED,
         MESSAGE_REPAIR_KIND,
@@ -60,6 +61,7 @@ enum message {
         MESSAGE_SOURCE_LENGTH,
         MESSAGE_NAMES_POOL,
         MESSAGE_FORMAT,
+        MESSAGE_SIZE,
 
         /* the image file */
         MESSAGE_OPEN_FAILED,
@@ -105,6 +107,13 @@ enum message {
         MESSAGE_NO_AUTOCLEAR_EXTENSION,
         MESSAGE_BAD_BITMAP,
         MESSAGE_UNREPAIRABLE,
+
+        /* instar resize */
+        MESSAGE_HAS_BITMAPS,
+        MESSAGE_SHRINKS,
+        MESSAGE_BAD_RESIZE,
+        MESSAGE_RESIZE_TOO_LARGE,
+        MESSAGE_RESIZE_NO_SPACE,
 
         /* the machinery */
         MESSAGE_PROTOCOL,

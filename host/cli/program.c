@@ -11,6 +11,7 @@
 #include "host/cli/journal_command.h"
 #include "host/cli/map.h"
 #include "host/cli/program.h"
+#include "host/cli/resize.h"
 
 struct subcommand {
         const char *name;
@@ -27,6 +28,7 @@ static const struct subcommand subcommands[] = {
     {"info", "describe an image, its bitmaps and what is wrong with them", info_command},
     {"map", "show which regions of the disk a bitmap marks dirty", map_command},
     {"check", "recover interrupted edits, check an image and its bitmaps", check_command},
+    {"resize", "make the disk of an image larger or smaller", resize_command},
     {"journal", "show an undo journal", journal_command},
     {"help", "print this help, or that of a subcommand", help_command},
 };

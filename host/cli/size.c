@@ -57,3 +57,36 @@ bool size_parse(const char *text, uint64_t *size)
         shift = suffix_shift(suffix);
         return shift >= 0 && checked_mul(number, UINT64_C(1) << shift, size);
 }
+
+/* As many digits behind the point as fit; the rest is less than a byte of an exbibyte. */
+#define FRACTION_DIGITS 18
+
+/* `digits` behind the point, times 2^shift, in whole numbers. */
+static uint64_t fraction_bytes(const char *digits, size_t count, int shift)
+{
+        unsigned __int128 number = 0;
+        uint64_t unit = 1;
+
+        for (size_t i = 0; i < count && i < FRACTION_DIGITS; i++) {
+                number = number * 10 + digit_value(digits[i]);
+                unit *= 10;
+        }
+        return (uint64_t)((number << shift) / unit);
+}
+
+bool size_parse_fraction(const char *text, uint64_t *size)
+{
+        const char *end;
+        uint64_t whole;
+        size_t count;
+        int shift;
+
+        if (!strchr(text, '.'))
+                return size_parse(text, size);
+        if (!parse_digits(text, 10, &whole, &end) || *end != '.')
+                return false;
+        count = strspn(end + 1, "0123456789");
+        shift = suffix_shift(end + 1 + count);
+        return count && shift > 0 && checked_mul(whole, UINT64_C(1) << shift, &whole) &&
+               checked_add(whole, fraction_bytes(end + 1, count, shift), size);
+}

@@ -13,4 +13,10 @@
  */
 bool size_parse(const char *text, uint64_t *size);
 
+/*
+ * The same as QEMU's own sizes are: before a suffix other than b a decimal number may
+ * have a fraction (1.5G), of which what is no whole byte is dropped.
+ */
+bool size_parse_fraction(const char *text, uint64_t *size);
+
 #endif

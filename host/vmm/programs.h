@@ -11,5 +11,6 @@ extern const struct vm_program guest_info_program;
 extern const struct vm_program guest_map_program;
 extern const struct vm_program guest_check_program;
 extern const struct vm_program guest_repair_program;
+extern const struct vm_program guest_resize_program;
 
 #endif

@@ -145,6 +145,9 @@ static const enum abi_code codes[] = {
     ABI_BAD_TABLE,
     ABI_BAD_REFCOUNTS,
     ABI_NO_AUTOCLEAR_EXTENSION,
+    ABI_HAS_BITMAPS,
+    ABI_SHRINKS,
+    ABI_BAD_RESIZE,
 };
 
 static void every_result_code_has_a_message_of_its_own(void **state)
@@ -187,7 +190,8 @@ static void every_fault_has_words_and_a_number_that_is_none_is_survived(void **s
                      {ABI_BAD_DIRECTORY, ABI_DIRECTORY_DUPLICATE_IN_USE},
                      {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE},
                      {ABI_BAD_BITMAP, ABI_BITMAP_BEYOND_END},
-                     {ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_LEAKS}};
+                     {ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_LEAKS},
+                     {ABI_BAD_RESIZE, ABI_RESIZE_DAMAGED}};
 
         (void)state;
         for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -270,7 +274,7 @@ static void format_block(const struct message_row *row, const char *command, cha
 static void the_document_has_every_message_with_its_hint(void **state)
 {
         static const char *const commands[] = {"instar bitmap", "instar journal",
-                                               "instar info", "instar map", "instar"};
+                                               "instar info", "instar map", "instar resize", "instar"};
         const size_t count = sizeof commands / sizeof commands[0];
         char *document = read_document();
 
@@ -315,7 +319,8 @@ static void the_document_has_every_fault(void **state)
 {
         static const enum abi_code kinds[] = {ABI_BAD_HEADER,    ABI_BAD_EXTENSION,
                                               ABI_BAD_DIRECTORY, ABI_BAD_REFCOUNTS,
-                                              ABI_BAD_BITMAP,    ABI_UNREPAIRABLE};
+                                              ABI_BAD_BITMAP,    ABI_UNREPAIRABLE,
+                                              ABI_BAD_RESIZE};
         char *document = read_document();
         unsigned faults = 0;
 

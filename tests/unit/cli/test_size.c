@@ -100,11 +100,38 @@ static void refuses_what_is_no_size_and_what_needs_more_than_64_bits(void **stat
         }
 }
 
+static void takes_a_fraction_before_a_suffix_where_qemu_does(void **state)
+{
+        static const struct {
+                const char *text;
+                uint64_t size;
+        } good[] = {{"1.5k", 1536},          {"0.5G", 1u << 29},
+                    {"1.0M", 1u << 20},      {"2k", 2048},
+                    {"0x200", 512},          {"1.0009765625k", 1025},
+                    {"1.00000000001k", 1024}};
+        static const char *const bad[] = {"1.5",   "1.5b",   ".5k",   "1.k",
+                                          "1..5k", "0x1.5k", "1.5kk", "-1.5k",
+                                          "16.5E", "1.5 k",  "1,5k",  "1.5.5k"};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+                uint64_t size = 77;
+                assert_true(size_parse_fraction(good[i].text, &size));
+                assert_int_equal(size, good[i].size);
+        }
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+                uint64_t size = 77;
+                if (size_parse_fraction(bad[i], &size))
+                        fail_msg("'%s' gave %ju", bad[i], (uintmax_t)size);
+        }
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(takes_decimal_hexadecimal_and_every_suffix_in_either_case),
             cmocka_unit_test(refuses_what_is_no_size_and_what_needs_more_than_64_bits),
+            cmocka_unit_test(takes_a_fraction_before_a_suffix_where_qemu_does),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
