@@ -224,3 +224,30 @@ KNOWN_CHECK_DIVERGENCES = {
 def known_check(header):
     """The keys of the entries that apply to an image."""
     return {key for key, entry in KNOWN_CHECK_DIVERGENCES.items() if entry.applies(header)}
+
+
+# ---- resize: where instar refuses what qemu-img does, by key -------------------------------
+
+KNOWN_RESIZE_DIVERGENCES = {
+    "refcount_bits": "only 16-bit refcounts are edited",
+    "resize_snapshots": "what internal snapshots may share is not cut off or replaced",
+    "resize_backing_v2": "a v2 image cannot hide what its backing file has in the new area; "
+                         "qemu-img looks how long that file is",
+    "resize_backing_partial": "the rest of the cluster in which the disk ends would show the "
+                              "backing file; qemu-img opens that file",
+}
+
+
+def resize_causes(image, old_size, new_size):
+    """The keys that apply to a resize of the open image."""
+    grows_over_backing = new_size > old_size and image.backing_name
+    found = set()
+    if image.refcount_order != 4:
+        found.add("refcount_bits")
+    if image.snapshot_count and (new_size < old_size or grows_over_backing):
+        found.add("resize_snapshots")
+    if grows_over_backing and image.version == 2:
+        found.add("resize_backing_v2")
+    if grows_over_backing and old_size % image.cluster_size:
+        found.add("resize_backing_partial")
+    return found
