@@ -22,16 +22,19 @@ class Case:
     journal_directory: bool = False
     hard_link: bool = False
     injection: tuple = ()      # of strace: calls that fail, so that the edit is rolled back
+    resizes: bool = False      # each command ends with the new size, and not with a bitmap
 
     @property
     def named(self):
         """The bitmaps that the commands name."""
-        return {command[-1] for command in self.commands if command[-1]}
+        return {command[-1] for command in self.commands if command[-1] and not self.resizes}
 
     def words(self, image):
         """For each command: the subcommand and its arguments."""
         for *options, name in self.commands:
-            if name is None:
+            if self.resizes:
+                yield "resize", "-q", *options, image, name
+            elif name is None:
                 yield "bitmap", *options, image
             elif options == ["--reset-in-use"]:
                 yield "check", *options, name, image
@@ -197,6 +200,37 @@ def _sequences():
                (("--clear", "b"), ("--merge", "a", "--merge", "c", "b")))
 
 
+RESIZES = (  # cluster, what is asked for
+    ("64k", "grow-in-place", ("+1M",)),
+    ("512", "grow-moved", ("+300k",)),
+    ("4k", "grow-moved", ("3G",)),
+    ("512", "shrink", ("--shrink", "1100800")),
+    ("1k", "shrink", ("--shrink", "1M")),
+    ("4k", "shrink", ("--shrink", "201216")),
+    ("64k", "shrink", ("--shrink", "1M")),
+)
+
+
+def _resize(key, make, *commands, **options):
+    return Case(f"resize-{key}", make, commands, resizes=True, **options)
+
+
+def _resizes():
+    for label, what, command in RESIZES:
+        yield _resize(f"{what}-{label}",
+                      lambda path, c=SIZES[label]: no_bitmaps(path, cluster=c), command)
+    yield _resize("grow-backing-4k", with_backing(no_bitmaps, cluster=4096), ("+9M",))
+    yield _resize("grow-backing-512", with_backing(no_bitmaps, 150, cluster=512), ("+70k",))
+    for free in (0, 1):
+        yield _resize(f"grow-growth-512-{free}", at_the_edge(512, free, names=()), ("+1M",))
+    yield _resize("shrink-growth-512", at_the_edge(512, 0, names=()), ("--shrink", "200k"))
+    yield _resize("then-shrink-grow-4k", lambda path: no_bitmaps(path, cluster=4096),
+                  ("--shrink", "1100k"), ("+7M",))
+    yield _resize("rollback-shrink-4k", lambda path: no_bitmaps(path, cluster=4096),
+                  ("--shrink", "1M"),
+                  injection=("-e", "inject=fdatasync:error=EIO:when=2"))
+
+
 def _places():
     yield Case("hard-link-64k", lambda path: bitmaps(path, cluster=65536), (("--add", "n"),),
                hard_link=True)
@@ -220,4 +254,4 @@ def _rollbacks():
 def table():
     """Those with the most states first, so that two workers end at the same time."""
     return [*_wide(), *_actions(), *_whole_bitmaps(), *_first_and_last(), *_features(),
-            *_growth(), *_sequences(), *_places(), *_rollbacks()]
+            *_growth(), *_sequences(), *_resizes(), *_places(), *_rollbacks()]

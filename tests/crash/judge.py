@@ -30,9 +30,10 @@ def in_short(bitmaps):
 class Judge:
     """`old`: the image before the commands; `finished`: after each transaction."""
 
-    def __init__(self, scene, named, old, finished):
+    def __init__(self, scene, case, old, finished):
         self.scene = scene
-        self.named = named
+        self.named = case.named
+        self.resizes = case.resizes
         self.old = old
         self.sides = [old, *finished]
         self._last = None, None  # the key of an image, and what is seen of it
@@ -75,11 +76,16 @@ class Judge:
         seen = self.seen(content)
         faults = list(seen.faults)
         if seen.facts:
-            faults += [f"{what} became {value!r}, was {self.old.seen.facts[what]!r}"
-                       for what, value in seen.facts.items()
-                       if value != self.old.seen.facts[what]]
-            faults += self._list_faults(seen)
+            faults += self._fact_faults(seen) + self._list_faults(seen)
         return faults
+
+    def _fact_faults(self, seen):
+        """Everything as before; or, where the disk is resized, wholly as before or wholly as
+        after: its size together with its data."""
+        if self.resizes and any(side.seen.facts == seen.facts for side in self.sides):
+            return []
+        return [f"{what} became {value!r}, was {self.old.seen.facts[what]!r}"
+                for what, value in seen.facts.items() if value != self.old.seen.facts[what]]
 
     def _list_faults(self, seen):
         sides = [side.seen for side in self.sides if side.seen.bitmaps == seen.bitmaps]

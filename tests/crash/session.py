@@ -107,7 +107,7 @@ class Session:
         self.finished = {t.begin: self._reference(t.end) for t in self.transactions}
         before = [old, *self.finished.values()]
         self.begun = {None: old, **dict(zip(self.finished, before))}
-        self.judge = Judge(self.scene, self.case.named, old, self.finished.values())
+        self.judge = Judge(self.scene, self.case, old, self.finished.values())
 
     # ---- states ----
 
