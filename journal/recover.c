@@ -127,9 +127,9 @@ int journal_found_claims(struct journal_found *found, struct journal_range **ran
 
 /* ---- undoing ------------------------------------------------------------------- */
 
-/* Say that a recovery is under way, for whoever looks at the journal.  What a process left
- * that was killed may still be in the page cache only: were the mark to reach the disk
- * before the rest, a power loss would leave a journal that is damaged. */
+/* Say that a recovery is under way, for whoever looks at the journal.  What a process
+ * left that was killed may still be in the page cache only: were the mark to reach the
+ * disk before the rest, a power loss would leave a journal that is damaged. */
 static int mark(struct journal_found *found)
 {
         uint8_t boot[JOURNAL_BOOT_ID_SIZE];

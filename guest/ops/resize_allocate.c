@@ -30,8 +30,8 @@ enum abi_code resize_prove(struct resize *r)
         if (!r->moves)
                 return ABI_OK;
         count_references(&d->compressed);
-        enum abi_code code = release_begin(
-            r->image, d->runs.count + d->compressed.count, 0, &r->release);
+        enum abi_code code =
+            release_begin(r->image, d->runs.count + d->compressed.count, 0, &r->release);
         for (uint64_t i = 0; i < d->runs.count && !code; i++)
                 code = release_claim(&r->release, d->runs.ranges[i].first,
                                      d->runs.ranges[i].count);

@@ -274,7 +274,8 @@ static void format_block(const struct message_row *row, const char *command, cha
 static void the_document_has_every_message_with_its_hint(void **state)
 {
         static const char *const commands[] = {"instar bitmap", "instar journal",
-                                               "instar info", "instar map", "instar resize", "instar"};
+                                               "instar info",   "instar map",
+                                               "instar resize", "instar"};
         const size_t count = sizeof commands / sizeof commands[0];
         char *document = read_document();
 
@@ -317,10 +318,9 @@ static void the_document_has_no_message_that_does_not_exist(void **state)
 
 static void the_document_has_every_fault(void **state)
 {
-        static const enum abi_code kinds[] = {ABI_BAD_HEADER,    ABI_BAD_EXTENSION,
-                                              ABI_BAD_DIRECTORY, ABI_BAD_REFCOUNTS,
-                                              ABI_BAD_BITMAP,    ABI_UNREPAIRABLE,
-                                              ABI_BAD_RESIZE};
+        static const enum abi_code kinds[] = {
+            ABI_BAD_HEADER, ABI_BAD_EXTENSION, ABI_BAD_DIRECTORY, ABI_BAD_REFCOUNTS,
+            ABI_BAD_BITMAP, ABI_UNREPAIRABLE,  ABI_BAD_RESIZE};
         char *document = read_document();
         unsigned faults = 0;
 
