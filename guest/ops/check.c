@@ -38,6 +38,8 @@ void check_find(struct check *c, enum abi_finding_kind kind, uint64_t first,
                 c->sums.leaks++;
         else
                 c->sums.check_errors++;
+        c->wrong_flags +=
+            kind == ABI_FINDING_COPIED_L2 || kind == ABI_FINDING_COPIED_DATA;
         if (c->silent)
                 return;
         if (c->finding_count == PER_REPORT)

@@ -56,6 +56,7 @@ struct check {
         enum abi_code mend_code;       /* what kept it from being mended */
         uint8_t *roles;                /* of clusters; NULL: not wanted */
         uint64_t role_clusters;        /* of so many */
+        uint64_t wrong_flags;          /* COPIED, among the corruptions */
         uint8_t role;                  /* of what is referred to next */
         struct image image;
         struct abi_report_check sums;

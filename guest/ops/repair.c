@@ -272,6 +272,8 @@ static enum abi_code plan_all(struct repair *r, struct check *check)
         return code ? code : prove(r, check);
 }
 
+/* As QEMU does: once there are no leaks, COPIED flags, too, unless something else is
+ * wrong. */
 static enum abi_code plan_leaks(struct repair *r, struct check *check)
 {
         enum abi_code code = repair_look(r, NULL, true, check);
@@ -279,7 +281,12 @@ static enum abi_code plan_leaks(struct repair *r, struct check *check)
                 return code;
         if (check->sums.incomplete)
                 return fail(ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_INCOMPLETE, 0, 0, 0);
-        return check->sums.leaks ? repair_leaks(r, check) : ABI_OK;
+        if (check->sums.leaks)
+                code = repair_leaks(r, check);
+        if (code || !check->wrong_flags || check->sums.check_errors ||
+            check->sums.corruptions != check->wrong_flags)
+                return code;
+        return repair_copied(r, check);
 }
 
 /* Read the header cluster as it is. */

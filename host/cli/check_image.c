@@ -130,7 +130,8 @@ static bool wants_repair(const struct check_options *options, const struct metad
         if (signals_caught())
                 return false;
         return options->repair == CHECK_REPAIR_ALL ||
-               (options->repair == CHECK_REPAIR_LEAKS && m->checked && m->sums.leaks);
+               (options->repair == CHECK_REPAIR_LEAKS && m->checked &&
+                (m->sums.leaks || m->sums.corruptions));
 }
 
 static void repair(struct check_run *run, const char *path, bool discard,
