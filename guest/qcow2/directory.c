@@ -202,9 +202,9 @@ static enum abi_directory_fault name_fault(struct name_set *set,
         struct bitmap_name to_nul = name_to_nul(e);
         bool has_nul = to_nul.length < whole.length;
         bool is_new = name_set_add(set, directory, e, whole, false);
-        bool is_same = has_nul ? name_set_has(set, directory, to_nul, false) |
-                                     !name_set_add(set, directory, e, to_nul, true)
-                               : name_set_has(set, directory, to_nul, true);
+        bool is_same = name_set_has(set, directory, to_nul, !has_nul);
+        if (has_nul && !name_set_add(set, directory, e, to_nul, true))
+                is_same = true;
         bool in_use = e->flags & QCOW2_BITMAP_IN_USE;
         if (!is_new)
                 return in_use ? ABI_DIRECTORY_DUPLICATE_IN_USE
