@@ -283,7 +283,7 @@ static enum abi_code plan_leaks(struct repair *r, struct check *check)
                 return fail(ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_INCOMPLETE, 0, 0, 0);
         if (check->sums.leaks)
                 code = repair_leaks(r, check);
-        if (code || !check->wrong_flags || check->sums.check_errors ||
+        if (code || check->sums.check_errors ||
             check->sums.corruptions != check->wrong_flags)
                 return code;
         return repair_copied(r, check);

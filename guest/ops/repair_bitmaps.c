@@ -59,15 +59,16 @@ static bool is_whole(const struct list *l, uint64_t position,
 static bool is_border(const struct list *l, uint64_t position)
 {
         struct directory_entry e;
-        return position == l->size || (parse(l, position, l->size, &e) &&
-                                       !directory_entry_fault(&l->repair->h, &e));
+        uint64_t end = l->size_known ? l->size : l->limit;
+        return (l->size_known && position == end) ||
+               (parse(l, position, end, &e) && !directory_entry_fault(&l->repair->h, &e));
 }
 
 /* The entry at *position cannot be read, or its length is wrong: on to where a chain
  * starts. */
 static bool find_chain(struct list *l, uint64_t *position)
 {
-        if (l->searches == MAX_SEARCHES)
+        if (l->searches == MAX_SEARCHES || !l->size_known)
                 return false;
         l->searches++;
         for (uint64_t p = *position + QCOW2_ENTRY_FIXED; p < l->size; p += 8)
@@ -87,6 +88,8 @@ static bool goes_on(const struct list *l, uint64_t position, uint32_t seen)
                 return false;
         if (l->size_known && position < l->size)
                 return true;
+        if (!l->size_known && l->count_known)
+                return seen < l->count;
         return (l->count_known ? seen < l->count : !l->size_known) &&
                parse(l, position, l->limit, &e) &&
                !directory_entry_fault(&l->repair->h, &e);
@@ -112,7 +115,8 @@ static bool next_entry(struct list *l, uint64_t *position, uint32_t *seen,
                         repair_tell(ABI_REPAIR_ENTRY_REMOVED, l->offset + place, 0, 0);
                         continue;
                 }
-                if (readable && place + e->length <= l->size) {
+                if (readable &&
+                    place + e->length <= (l->size_known ? l->size : l->limit)) {
                         *position += e->length;
                         return true;
                 }

@@ -152,10 +152,13 @@ static uint64_t zero_cluster(struct check *c)
  * the end of the file of an encrypted image reads as decrypted zeros, not as zeros. */
 static void make_zero(struct check *c, uint64_t *entry, uint64_t *bitmap)
 {
+        bool says_zeros = c->extended_l2 ? !(*bitmap & ALLOCATED)
+                                         : *entry & ZERO && c->image.header.version >= 3;
         if (skims) {
                 *entry = 0;
                 *bitmap = 0;
-        } else if (c->image.header.crypt_method || c->image.header.version < 3) {
+        } else if (!says_zeros &&
+                   (c->image.header.crypt_method || c->image.header.version < 3)) {
                 *entry = zero_cluster(c);
         } else if (c->extended_l2) {
                 *entry = 0;

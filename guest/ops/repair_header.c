@@ -118,7 +118,7 @@ static enum abi_code mend_l1(struct repair *r)
                 return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, h->size, 0, 0);
         if (!entries && !h->l1_offset)
                 return ABI_OK;
-        if (entries * 8 > QCOW2_MAX_L1_BYTES)
+        if (entries * 8 > QCOW2_MAX_L1_BYTES || !is_table(r, offset, entries * 8))
                 entries = needed;
         if (offset == h->l1_offset && entries == h->l1_size &&
             (!entries || is_table(r, offset, entries * 8)))

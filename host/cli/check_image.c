@@ -134,6 +134,23 @@ static bool wants_repair(const struct check_options *options, const struct metad
                 (m->sums.leaks || m->sums.corruptions));
 }
 
+/* What is there no more; never less than nothing. */
+static uint64_t fixed(uint64_t before, uint64_t now)
+{
+        return before > now ? before - now : 0;
+}
+
+/* As qemu-img counts: -r leaks looks at COPIED flags once the refcounts are right. */
+static void note_fixed(const struct check_options *options,
+                       const struct abi_report_check *before,
+                       const struct repair_result *done, struct metadata *m)
+{
+        m->leaks_fixed = fixed(before->leaks, m->sums.leaks);
+        m->corruptions_fixed = options->repair == CHECK_REPAIR_LEAKS
+                                   ? done->copied
+                                   : fixed(before->corruptions, m->sums.corruptions);
+}
+
 static void repair(struct check_run *run, const char *path, bool discard,
                    struct check_result *result)
 {
@@ -147,6 +164,7 @@ static void repair(struct check_run *run, const char *path, bool discard,
                 return;
         metadata_release(&result->metadata);
         metadata_check(options, path, &result->metadata);
+        note_fixed(options, &result->before, &result->repair, &result->metadata);
         result->exit_code = result->metadata.exit_code;
 }
 

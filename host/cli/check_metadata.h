@@ -15,6 +15,8 @@ struct metadata {
         int error;            /* the message's errno */
         struct abi_result result;
         struct abi_report_check sums;
+        uint64_t corruptions_fixed; /* by a repair */
+        uint64_t leaks_fixed;
         json_t *damage; /* an array: what is wrong with bitmaps; NULL: nothing */
         int exit_code;
 };

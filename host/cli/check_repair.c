@@ -42,6 +42,8 @@ static int take(void *context, uint64_t kind, const uint8_t *bytes, size_t lengt
         text_start(&what);
         if (!repair_append(&what, &report, name))
                 return -EBADMSG;
+        if (report.kind == ABI_REPAIR_COPIED)
+                l->result->copied += report.detail[0];
         if (!l->result->repairs)
                 l->result->repairs = json_array();
         if (json_array_size(l->result->repairs) >= MAX_REPAIRS)

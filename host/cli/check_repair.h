@@ -18,6 +18,7 @@ struct repair_result {
         struct abi_result result;
         enum message warning; /* or MESSAGE_NONE */
         char journal_path[4352];
+        uint64_t copied; /* COPIED flags that were set right */
         json_t *repairs; /* an array of objects; NULL: there was nothing to do */
 };
 

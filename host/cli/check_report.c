@@ -58,24 +58,16 @@ static void append_item(struct text *out, const char *path,
         append_string(out, "  renamed to   ", item->new_path);
 }
 
-/* What is there no more; never less than nothing. */
-static uint64_t fixed(uint64_t before, uint64_t now)
-{
-        return before > now ? before - now : 0;
-}
-
 /* In qemu-img's words. */
 static void append_repaired(const struct check_result *result, struct text *out)
 {
-        const struct abi_report_check *now = &result->metadata.sums;
-
         if (!result->repair.done)
                 return;
         text_string(out,
                     "The following inconsistencies were found and repaired:\n\n    ");
-        text_number(out, fixed(result->before.leaks, now->leaks));
+        text_number(out, result->metadata.leaks_fixed);
         text_string(out, " leaked clusters\n    ");
-        text_number(out, fixed(result->before.corruptions, now->corruptions));
+        text_number(out, result->metadata.corruptions_fixed);
         text_string(out, " corruptions\n\nDouble checking the fixed image now...\n");
 }
 
@@ -219,23 +211,10 @@ static json_t *error_json(const struct check_options *options, const char *path,
         return value;
 }
 
-static void set_fixed(json_t *object, const char *key, uint64_t before, uint64_t now)
-{
-        if (fixed(before, now))
-                json_object_set_new(object, key,
-                                    json_integer((json_int_t)fixed(before, now)));
-}
-
 static void set_repairs(const struct check_result *result, json_t *object)
 {
         const struct repair_result *repair = &result->repair;
-        const struct abi_report_check *now = &result->metadata.sums;
 
-        if (repair->done) {
-                set_fixed(object, "leaks-fixed", result->before.leaks, now->leaks);
-                set_fixed(object, "corruptions-fixed", result->before.corruptions,
-                          now->corruptions);
-        }
         if (repair->repairs && !repair->message)
                 json_object_set(object, "instar-repairs", repair->repairs);
 }

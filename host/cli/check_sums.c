@@ -96,9 +96,11 @@ void metadata_set_json(const struct metadata *m, const char *path, json_t *objec
                 set_number(object, "compressed-clusters", sums->compressed_clusters);
                 set_number(object, "total-clusters", sums->total_clusters);
                 set_number(object, "corruptions", sums->corruptions);
+                set_number(object, "corruptions-fixed", m->corruptions_fixed);
                 json_object_set_new(object, "check-errors",
                                     json_integer((json_int_t)sums->check_errors));
                 set_number(object, "leaks", sums->leaks);
+                set_number(object, "leaks-fixed", m->leaks_fixed);
                 set_number(object, "allocated-clusters", sums->allocated_clusters);
         }
         json_object_set_new(object, "filename", json_escaped(path));
