@@ -13,6 +13,7 @@
 #include "guest/ops/repair_state.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
+#include "guest/rt/checked.h"
 #include "guest/rt/reader.h"
 #include "guest/rt/transaction.h"
 
@@ -252,6 +253,11 @@ static uint64_t final_size(const struct repair *r, bool device)
                 if (x->offset + x->length > end)
                         end = x->offset + x->length;
         }
+        /* A table that the end of the file cuts off is written to behind it. */
+        const struct overlay *o = &r->overlay;
+        uint64_t size = r->h.cluster_size;
+        if (!device && o->count && o->words[o->count - 1].offset + 8 > end)
+                end = divide_up(o->words[o->count - 1].offset + 8, size) * size;
         return end;
 }
 
