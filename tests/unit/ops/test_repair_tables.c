@@ -196,6 +196,22 @@ static void clusters_of_two_entries_stay_of_both(void **state)
         assert_int_equal(peek64(ops.image, l2_entry(0)), data);
 }
 
+/* The entry that the end cuts in two has a reserved bit in its first half. */
+static void an_entry_across_the_end_of_the_file_is_mended(void **state)
+{
+        uint64_t table = ops.image->size;
+        (void)state;
+        poke64(ops.image, table + 8, ops.places.first_data);
+        poke64(ops.image, table + 16, 1ull << 61 | ops.places.first_data);
+        assert_true(native_image_resize(ops.image, table + 20));
+        poke64(ops.image, l1() + 8, table | COPIED);
+        repairs_all(&ops, 0);
+        assert_int_equal(repairs_count(ABI_REPAIR_ENTRIES), 1);
+        assert_int_equal(peek64(ops.image, table + 8), ops.places.first_data);
+        assert_int_equal(peek64(ops.image, table + 16), 0);
+        assert_int_equal(ops.image->size, table + CLUSTER);
+}
+
 /* Both snapshots have one L1 table, which is come to twice; and L2's copy lies where
  * nothing was before. */
 static void a_table_of_two_snapshots_keeps_what_it_names(void **state)
@@ -270,6 +286,7 @@ int main(void)
             REPAIR(the_l1_table_that_is_an_l2_table_too_goes_on_as_a_copy),
             REPAIR(metadata_that_is_data_too_stays),
             REPAIR(clusters_of_two_entries_stay_of_both),
+            REPAIR(an_entry_across_the_end_of_the_file_is_mended),
             REPAIR(a_table_of_two_snapshots_keeps_what_it_names),
             REPAIR(a_table_of_disk_and_snapshot_keeps_what_it_names),
             REPAIR(an_l1_table_with_too_few_entries_gets_them),
