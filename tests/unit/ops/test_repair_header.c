@@ -41,6 +41,27 @@ static void a_record_that_hides_the_bitmaps_gives_them_back(void **state)
         }
 }
 
+/* It begins in the header's first sector, or behind it, or lies in both. */
+static void records_behind_the_first_sector_are_mended(void **state)
+{
+        (void)state;
+        for (uint32_t before = 320; before <= 440; before += 8) {
+                ops.options.record_before = before;
+                ops.options.record_behind = 0;
+                ops.options.stale = false;
+                make();
+                poke32(ops.image, ops.places.bitmaps_record + 4, 40);
+                expect_bitmaps(all, 0);
+                assert_true(native_image_equal(ops.image, &sound));
+                ops.options.record_behind = 48;
+                ops.options.stale = true;
+                make();
+                repairs_all(&ops, 0);
+                assert_int_equal(ops.read.bitmap_count, 0);
+                assert_int_equal(ops.read.extension_hash, old.extension_hash);
+        }
+}
+
 static void marks_are_cleared(void **state)
 {
         (void)state;
@@ -106,6 +127,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
             REPAIR(a_record_has_its_length_again),
             REPAIR(a_record_that_hides_the_bitmaps_gives_them_back),
+            REPAIR(records_behind_the_first_sector_are_mended),
             REPAIR(marks_are_cleared),
             REPAIR(unknown_autoclear_bits_are_cleared),
             REPAIR(a_snapshot_has_what_version_3_demands),
