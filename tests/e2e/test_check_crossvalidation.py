@@ -2,31 +2,21 @@
 # SPDX-License-Identifier: MIT
 """`instar check` says what `qemu-img check` says, of sound images and of damaged ones.
 
-The images are those of lib/info_images.py, as they are made and after they were used; random
-damage to their metadata follows (lib/damage.py).  Exit code, JSON with the order of its keys,
-and the findings on standard error are compared.  A difference that lib/divergences.py does not
-list fails, and so does an entry there that no image needs; INSTAR_SEED changes the dice.
+The images are those of lib/workbench.py.  Exit code, JSON with the order of its keys, and the
+findings on standard error are compared.  A difference that lib/divergences.py does not list
+fails, and so does an entry there that no image needs.
 """
 
 import collections
-import multiprocessing
-import os
-import random
-import shutil
 import sys
-import tempfile
 import unittest
 from dataclasses import dataclass, field
 
-from lib import bare_header, check_pair, damage, harness, images, info_images, lived_in, shapes
+from lib import bare_header, check_pair, damage, harness, shapes, workbench
 from lib.divergences import KNOWN_CHECK_DIVERGENCES, known_check
-from lib.qcow2 import Image
 
-DAMAGED = 2000          # images at least
-EXCUSED = 0.02          # of them at most
-ROUNDS = {False: 2, True: 3}  # was it used: how often it is damaged
-MOST_BYTES = 64 << 20   # of an image; beyond it only says so
-PATCHES = (1, 1, 1, 2, 3)
+DAMAGED = 2000  # images at least
+EXCUSED = 0.02  # of them at most
 
 
 @dataclass
@@ -35,7 +25,7 @@ class Verdict:
 
     name: str
     used: bool
-    patches: list = field(default_factory=list)
+    patches: tuple = ()
     code: int | None = None  # qemu-img's; None: too large
     different: dict = field(default_factory=dict)
     entries: set = field(default_factory=set)  # that excuse it
@@ -47,66 +37,29 @@ class Verdict:
         return "\n".join(lines)
 
 
-class Workbench:
-    """One image of the matrix, in a folder of its own."""
-
-    def __init__(self, folder, name, make, used):
-        self.path = os.path.join(folder, "disk.qcow2")
-        self.sound = os.path.join(folder, "sound.qcow2")
-        self.name, self.used = name, used
-        self.chance = random.Random(f"{info_images.SEED} {name} {used}")
-        make(self.path)
-        if used:
-            with Image(self.path) as image:
-                size = image.virtual_size
-            lived_in.live_in(self.path, size, self.chance, self.chance.random() < 0.5)
-
-    def verdicts(self):
-        if os.path.getsize(self.path) > MOST_BYTES:
-            return [Verdict(self.name, self.used)]
-        self.opened = images.check_options(self.path)
-        if not self.opened[-1].startswith("json:"):
-            self.opened = [images.alone(self.path)]
-        with Image(self.path) as image:
-            places = damage.Places(image)
-        shutil.copyfile(self.path, self.sound)
-        found = [self._verdict([], human=True)]
-        for _ in range(ROUNDS[self.used]):
-            patches = [places.damage(self.chance) for _ in range(self.chance.choice(PATCHES))]
-            shutil.copyfile(self.sound, self.path)
-            damage.apply(self.path, patches)
-            found.append(self._verdict(patches, human=self.chance.random() < 0.1))
-        return found
-
-    def _verdict(self, patches, human):
-        different, code = check_pair.compare(self.path, self.opened, human)
-        entries = known_check(bare_header.Header(self.path)) if different else set()
-        return Verdict(self.name, self.used, patches, code, different, entries)
-
-
-def judge(number):
+def judge(bench):
     """All verdicts of one image of the matrix."""
-    name, make = info_images.CASES[number]
+    if bench.is_too_large:
+        return [Verdict(bench.name, bench.used)]
     found = []
-    for used in (False, True):
-        with tempfile.TemporaryDirectory(prefix="instar-e2e-", dir=harness.IN_MEMORY) as folder:
-            found += Workbench(folder, name, make, used).verdicts()
+    for made in bench.images():
+        different, code = check_pair.compare(bench.path, bench.opened(), made.rarely)
+        entries = known_check(bare_header.Header(bench.path)) if different else set()
+        found.append(Verdict(made.name, made.used, made.patches, code, different, entries))
     return found
 
 
 class CrossValidation(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        with multiprocessing.Pool() as pool:
-            found = pool.imap_unordered(judge, range(len(info_images.CASES)))
-            verdicts = [verdict for some in found for verdict in some]
+        verdicts = workbench.each(judge)
         cls.judged = [verdict for verdict in verdicts if verdict.code is not None]
         cls.damaged = [verdict for verdict in cls.judged if verdict.patches]
         cls.different = [verdict for verdict in cls.judged if verdict.different]
         codes = collections.Counter(verdict.code for verdict in cls.damaged)
         print(f"{len(cls.judged)} images, {len(cls.damaged)} of them damaged; exit codes of these:"
               f" {dict(sorted(codes.items()))}; {len(cls.different)} excused or different;"
-              f" {len(verdicts) - len(cls.judged)} above {MOST_BYTES >> 20} MiB left out",
+              f" {len(verdicts) - len(cls.judged)} above {workbench.MOST_BYTES >> 20} MiB left out",
               file=sys.stderr)
 
     def test_every_difference_is_known(self):

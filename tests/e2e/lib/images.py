@@ -73,10 +73,17 @@ def check_options(path):
     """How `qemu-img check` must be told to open the image: without its backing file, and with
     the passphrase if it is encrypted."""
     with qcow2.Image(path) as image:
-        if image.crypt_method:
-            kind = {1: "aes", 2: "luks"}[image.crypt_method]
-            return [*SECRET, alone(path, encrypt={"format": kind, "key-secret": "key"})]
-        return [alone(path) if image.backing_name else path]
+        if image.crypt_method or image.backing_name:
+            return alone_options(path, image.crypt_method)
+    return [path]
+
+
+def alone_options(path, crypt_method):
+    """The same of an image whose header need not be sound."""
+    if crypt_method:
+        kind = {1: "aes", 2: "luks"}[crypt_method]
+        return [*SECRET, alone(path, encrypt={"format": kind, "key-secret": "key"})]
+    return [alone(path)]
 
 
 def info(path):
