@@ -7,6 +7,7 @@ Images are a few MiB of virtual size, so that a state costs milliseconds.
 from dataclasses import dataclass
 from typing import Callable
 
+import repair_images
 from case_images import (at_the_edge, bitmaps, crossing, full_directory, left_in_use, many_bits,
                          mixed, no_bitmaps, only_bitmap, unknown_autoclear, wide, with_backing,
                          with_data_file)
@@ -23,6 +24,7 @@ class Case:
     hard_link: bool = False
     injection: tuple = ()      # of strace: calls that fail, so that the edit is rolled back
     resizes: bool = False      # each command ends with the new size, and not with a bitmap
+    repairs: bool = False      # the image is damaged, and each command is one of `check`
 
     @property
     def named(self):
@@ -34,6 +36,8 @@ class Case:
         for *options, name in self.commands:
             if self.resizes:
                 yield "resize", "-q", *options, image, name
+            elif self.repairs:
+                yield "check", *options, image
             elif name is None:
                 yield "bitmap", *options, image
             elif options == ["--reset-in-use"]:
@@ -251,7 +255,17 @@ def _rollbacks():
                injection=("-e", "inject=fdatasync:error=EIO:when=2"))
 
 
+def _repairs():
+    for label in ("512", "64k"):
+        for what, damage in repair_images.DAMAGE.items():
+            kind = "leaks" if what == "leaks" else "all"
+            yield Case(f"repair-{what}-{label}", repair_images.damaged(damage, SIZES[label]),
+                       (("-q", "-r", kind, None),), repairs=True)
+    yield Case("repair-reset-64k", repair_images.damaged(repair_images.lost_data, 65536),
+               (("-q", "-r", "all", "--reset-damaged", None),), repairs=True)
+
+
 def table():
     """Those with the most states first, so that two workers end at the same time."""
     return [*_wide(), *_actions(), *_whole_bitmaps(), *_first_and_last(), *_features(),
-            *_growth(), *_sequences(), *_resizes(), *_places(), *_rollbacks()]
+            *_growth(), *_sequences(), *_resizes(), *_repairs(), *_places(), *_rollbacks()]

@@ -47,31 +47,43 @@ class Recording:
 
 
 class _Follower:
-    """Turns system calls into operations on the files that matter."""
+    """Turns system calls into operations on the files that matter.  A child has the files that
+    were open where it was made; what one does to other files, the index's, does not matter."""
 
     def __init__(self, image, before):
         self.image = os.path.realpath(image)
         self.names = dict(before.names)
         self.next_inode = 1 + max(before.contents)
-        self.open_files = {}  # descriptor -> inode, of the program's own process
+        self.tables = {}  # of each thread: descriptor -> inode
+        self.open_files = {}  # that of the thread whose call is taken
         self.main = None
-        self.children = set()
         self.operations = []
 
     def take(self, call):
         if self.main is None:
             self.main = call.pid
+        self.open_files = self.tables.setdefault(call.pid, {})
         if call.name in ("clone", "clone3", "fork", "vfork"):
-            if call.result > 0 and "CLONE_THREAD" not in "".join(call.arguments):
-                self.children.add(call.result)
+            self._begin(call)
             return
-        if call.result < 0 or call.pid in self.children:
+        if call.result < 0:
             return
         handler = getattr(self, "_" + call.name, None)
         if handler:
             handler(call)
-        elif call.name not in _HARMLESS:
+        elif call.name not in _HARMLESS and self.tables[call.pid] is self.tables[self.main]:
             raise strace_text.Unreadable(f"{call.name}: not expected of this program")
+
+    def _begin(self, call):
+        """A thread shares its files with the one that made it, a process has copies.  Its first
+        calls may be in the log before the one that made it."""
+        if call.result <= 0:
+            return
+        is_thread = "CLONE_THREAD" in "".join(call.arguments)
+        own = self.tables.get(call.result, {})
+        self.tables[call.result] = self.open_files if is_thread else {**self.open_files, **own}
+        if is_thread:
+            self.open_files.update(own)
 
     def _inode(self, call):
         """The followed file that a descriptor stands for, or None."""

@@ -37,7 +37,10 @@ class Recovery:
     # ---- what must be there afterwards ----
 
     def faults_of_verdict(self, code, said):
-        """What `check` says of the image that it leaves: which clusters leak, and no more."""
+        """What `check` says of the image that it leaves: which clusters leak, and no more; of
+        one that is damaged again, or still, something else."""
+        if self.session.case.repairs and code in (1, 2):
+            return []
         leaks = self.judge.leaks(self.scene.disk.look())
         told = sorted(int(cluster) for cluster in LEAKED.findall(said))
         if (code, told) == (LEAKS if leaks else 0, sorted(leaks)):

@@ -12,6 +12,7 @@ from explore import Exploration
 from foreign import Foreign
 from judge import Finished, Judge
 from lib import images
+from mended import Damaged, Mended, RepairJudge
 from recovery import Recovery
 from recording import IMAGE
 from scene import Scene
@@ -21,6 +22,7 @@ from states import Choices, Seen, State
 from transactions import transactions
 
 KEPT_FAILURES = 5  # whose files are kept, in each case
+ON_SOUND_IMAGES = ("edit", "foreign")  # judgements that write to the image of before
 
 
 def room():
@@ -96,10 +98,13 @@ class Session:
     def _reference(self, point):
         self.scene.put(self.exploration.points[point].build(-1))
         content = self.scene.disk.look()
+        if self.case.repairs and point == 0:
+            return Damaged(content, self.scene.image)
         seen = see(self.scene.image, self.case.named)
         if seen.faults:
             raise AssertionError(f"the image is not sound at {point}: {seen.faults}")
-        return Finished(seen, content, self.scene.image)
+        kind = Mended if self.case.repairs else Finished
+        return kind(seen, content, self.scene.image)
 
     def _refer(self):
         """What states are compared with: the image before, and after each transaction."""
@@ -107,7 +112,8 @@ class Session:
         self.finished = {t.begin: self._reference(t.end) for t in self.transactions}
         before = [old, *self.finished.values()]
         self.begun = {None: old, **dict(zip(self.finished, before))}
-        self.judge = Judge(self.scene, self.case, old, self.finished.values())
+        kind = RepairJudge if self.case.repairs else Judge
+        self.judge = kind(self.scene, self.case, old, self.finished.values())
 
     # ---- states ----
 
@@ -151,6 +157,8 @@ class Session:
         if judgement not in self.settings.judgements:
             return False
         share = self.settings.shares.get(judgement, 1)
+        if self.case.repairs and judgement in ON_SOUND_IMAGES:
+            return False
         return self.rng.randrange(share) == 0 or always or self.settings.state is not None
 
     def count(self, what, number=1):
