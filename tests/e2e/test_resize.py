@@ -277,10 +277,11 @@ class Refusals(Resize):
         self.refused("not a qcow2 image", self.image, "1G")
 
 
-EDITS = {  # name: (cluster, what is asked for)
-    "in place": (65536, ("+1M",)),
-    "moved": (512, ("+4M",)),
-    "shrink": (4096, ("--shrink", "1M")),
+EDITS = {  # name: (how the image is made, what is asked for)
+    "in place": ({"cluster": 65536}, ("+1M",)),
+    "moved": ({"cluster": 512}, ("+4M",)),
+    "shrink": ({"cluster": 4096}, ("--shrink", "1M")),
+    "version 2": ({"cluster": 512, "options": "compat=0.10"}, ("--shrink", "1M")),
 }
 
 
@@ -304,8 +305,8 @@ class CutShort(Resize):
             return opened.virtual_size, walk.guest_fingerprint(opened), bool(report.leaks)
 
     def every_call(self, fault, end):
-        for name, (cluster, words) in EDITS.items():
-            self.filled(cluster=cluster)
+        for name, (options, words) in EDITS.items():
+            self.filled(**options)
             shutil.copyfile(self.image, self.path("original"))
             old = self.look()
             self.assertEqual(self.resize(self.image, *words).code, 0)
