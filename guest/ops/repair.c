@@ -51,11 +51,17 @@ void repair_read(uint64_t offset, void *bytes, uint64_t length)
         read_flush();
 }
 
+static bool is_device(const struct repair *r)
+{
+        return r->call->flags & ABI_CALL_BLOCK_DEVICE;
+}
+
 uint64_t repair_allocate(struct repair *r, uint64_t clusters, uint8_t **bytes)
 {
         uint32_t bits = r->h.cluster_bits;
         uint64_t offset = r->next_cluster << bits;
-        if (clusters > (uint64_t)ABI_MAX_GROWTH >> bits)
+        if (clusters > (uint64_t)ABI_MAX_GROWTH >> bits ||
+            (is_device(r) && !range_inside(offset, clusters << bits, r->call->file_size)))
                 return 0;
         *bytes = overlay_extent(&r->overlay, offset, clusters << bits);
         if (!*bytes)
@@ -109,6 +115,7 @@ enum abi_code repair_look(struct repair *r, const struct check_mend *mend, bool 
         check->file_size = planned_size(r);
         check->silent = true;
         check->mend = mend;
+        check->walks_on = r->walks_on;
         if (roles) {
                 memset(r->roles, 0, r->role_clusters);
                 check->count_on = true;
@@ -128,9 +135,7 @@ enum abi_code repair_look(struct repair *r, const struct check_mend *mend, bool 
 /* Behind the end of the file; on a device, behind the last cluster that is used. */
 static void place_new_clusters(struct repair *r, const struct check *check)
 {
-        uint64_t next = check->clusters;
-        if (check->image.block_device)
-                next = check->highest + 1;
+        uint64_t next = is_device(r) ? check->highest + 1 : check->clusters;
         if (next > r->next_cluster)
                 r->next_cluster = next;
 }
@@ -238,29 +243,36 @@ static enum abi_code prove(struct repair *r, struct check *check)
 /*
  * Does QEMU open it?  If not, no other program writes to it while the repair is under
  * way, or interrupted.  New clusters go behind what is referred to behind the end, which
- * reads as zeros: half a cluster at most.
+ * reads as zeros: half a cluster at most.  On a device they go behind all that is used,
+ * and that has to be known.
  */
-static void look_at_old(struct repair *r, struct check *check)
+static enum abi_code look_at_old(struct repair *r, struct check *check)
 {
         uint64_t mark = arena_mark();
-        r->unopenable =
-            repair_look(r, NULL, false, check) != ABI_OK || check->sums.incomplete;
-        if (r->unopenable)
-                r->next_cluster++;
-        else
+        r->walks_on = true;
+        enum abi_code code = repair_look(r, NULL, false, check);
+        r->walks_on = false;
+        bool walked = !code && check->sums.passes == 1;
+        r->unopenable = code || check->sums.incomplete;
+        code = ABI_OK;
+        if (walked)
                 place_new_clusters(r, check);
+        else
+                r->next_cluster++;
+        if (is_device(r) && (!walked || check->sums.check_errors))
+                code = fail(ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_INCOMPLETE, 0, 0, 0);
         arena_release(mark);
+        return code;
 }
 
 static enum abi_code plan_all(struct repair *r, struct check *check)
 {
-        look_at_old(r, check);
-        enum abi_code code = repair_header(r);
-        if (code || (code = repair_extensions(r)) || (code = repair_header_done(r)) ||
-            (code = repair_bitmaps(r)) || (code = repair_header_done(r)) ||
-            (code = repair_snapshots(r)) || (code = repair_header_done(r)) ||
-            (code = mend_overlapped(r, check)) || (code = mend_tables(r, check)) ||
-            (code = mend_shared(r, check)))
+        enum abi_code code = look_at_old(r, check);
+        if (code || (code = repair_header(r)) || (code = repair_extensions(r)) ||
+            (code = repair_header_done(r)) || (code = repair_bitmaps(r)) ||
+            (code = repair_header_done(r)) || (code = repair_snapshots(r)) ||
+            (code = repair_header_done(r)) || (code = mend_overlapped(r, check)) ||
+            (code = mend_tables(r, check)) || (code = mend_shared(r, check)))
                 return code;
         uint64_t mark = arena_mark();
         code = settle_refcounts(r, check);
@@ -304,8 +316,8 @@ static enum abi_code load_header(struct repair *r)
         r->header.old = arena_alloc(size);
         r->header.now = arena_alloc(size);
         r->header.seen = arena_alloc(size);
-        r->next_cluster = divide_up(file_size, size);
-        r->role_clusters = r->next_cluster + 2;
+        r->role_clusters = divide_up(file_size, size) + 2;
+        r->next_cluster = is_device(r) ? 0 : divide_up(file_size, size);
         r->roles = arena_alloc(r->role_clusters);
         r->refcount_order = r->h.refcount_order;
         if (!r->header.old || !r->header.now || !r->header.seen || !r->roles)

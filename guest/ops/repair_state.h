@@ -37,6 +37,7 @@ struct repair {
         bool unopenable;       /* QEMU does not open the image as it is */
         bool named_beyond;     /* the damage named clusters behind the end of the file */
         bool drops_late; /* the switch takes references away: what they count waits */
+        bool walks_on;   /* look where QEMU would give up, too */
         bool rebuild;    /* the refcount structures cannot be trusted */
         uint32_t refcount_order; /* of the new ones */
         uint8_t *roles;          /* of each cluster of the file (enum check_role) */
