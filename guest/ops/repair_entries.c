@@ -306,11 +306,14 @@ static uint64_t wanted_flag(const struct check *c, uint64_t offset, enum when *w
         return COPIED;
 }
 
-static uint64_t set_flag(struct check *c, const struct check_place *place, uint64_t entry,
-                         uint64_t wanted, enum when when)
+/* A table that is something else, too, is left as it is: where all is mended it was made
+ * a copy before. */
+static uint64_t set_flag(struct check *c, const struct check_place *place,
+                         enum check_role role, uint64_t entry, uint64_t wanted,
+                         enum when when)
 {
         uint64_t now = (entry & ~COPIED) | wanted;
-        if (now == entry)
+        if (now == entry || !repair_is_only(flags.repair, place->offset, role))
                 return entry;
         struct overlay_values values = {.first = when == AT_ONCE ? now : entry,
                                         .between = when == BEHIND_SWITCH ? entry : now,
@@ -328,7 +331,7 @@ static uint64_t flag_l1(struct check *c, const struct check_place *place, uint64
         if (!place->active || !offset)
                 return entry;
         uint64_t wanted = wanted_flag(c, offset, &when);
-        return set_flag(c, place, entry, wanted, when);
+        return set_flag(c, place, CHECK_ROLE_L1, entry, wanted, when);
 }
 
 static void flag_l2(struct check *c, const struct check_place *place, uint64_t *entry,
@@ -342,10 +345,11 @@ static void flag_l2(struct check *c, const struct check_place *place, uint64_t *
                 bool allocated =
                     offset || (*entry & COPIED && (c->extended_l2 || !(*entry & ZERO)));
                 if (allocated)
-                        *entry = set_flag(c, place, *entry, COPIED, AT_ONCE);
+                        *entry =
+                            set_flag(c, place, CHECK_ROLE_L2, *entry, COPIED, AT_ONCE);
         } else if (offset) {
                 uint64_t wanted = wanted_flag(c, offset, &when);
-                *entry = set_flag(c, place, *entry, wanted, when);
+                *entry = set_flag(c, place, CHECK_ROLE_L2, *entry, wanted, when);
         }
         (void)bitmap;
 }
