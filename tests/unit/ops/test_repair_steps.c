@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What has to be durable before what: in a step of its own, with a barrier behind it. */
+/* What has to be durable before what: in a step of its own, with a barrier behind it.
+ * And what flags say where only leaks are given back. */
 #include "tests/unit/ops/repairs.h"
 
 #define CLUSTER 512u
@@ -109,6 +110,37 @@ static void a_copy_is_counted_before_it_is_named(void **state)
         assert_true(counted < barriers_before(ops.places.l1 + 8));
 }
 
+/* ---- leaks alone ---------------------------------------------------------------------
+ */
+
+static void flags_follow_where_leaks_are_given_back(void **state)
+{
+        struct repairs_check check;
+        (void)state;
+        unflag(l2_entry(0, 3), 5);
+        repairs_check(&ops, &check);
+        assert_int_equal(check.sums.corruptions, 0);
+        assert_int_equal(repairs_run(&ops, 0), ABI_OK);
+        assert_int_equal(repairs_count(ABI_REPAIR_LEAKS), 1);
+        assert_int_equal(repairs_count(ABI_REPAIR_COPIED), 1);
+        assert_true(peek64(ops.image, l2_entry(0, 3)) & COPIED);
+        repairs_check(&ops, &check);
+        assert_true(repairs_is_clean(&check));
+}
+
+/* The disk reads the table: repairs_run() sees that it reads the same. */
+static void flags_of_a_table_that_is_data_too_stay(void **state)
+{
+        uint64_t table = l2_entry(1, 0);
+        (void)state;
+        poke64(ops.image, l2_entry(0, 40), table);
+        poke_refcount(ops.image, table / CLUSTER, 9);
+        poke64(ops.image, l2_entry(1, 2), peek64(ops.image, l2_entry(1, 2)) & ~COPIED);
+        assert_int_equal(repairs_run(&ops, 0), ABI_OK);
+        assert_int_equal(peek_refcount(ops.image, table / CLUSTER), 2);
+        assert_false(peek64(ops.image, l2_entry(1, 2)) & COPIED);
+}
+
 int main(void)
 {
 #define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -116,6 +148,8 @@ int main(void)
             REPAIR(flags_are_set_once_refcounts_are_lowered),
             REPAIR(refcounts_are_raised_before_flags_are_cleared),
             REPAIR(a_copy_is_counted_before_it_is_named),
+            REPAIR(flags_follow_where_leaks_are_given_back),
+            REPAIR(flags_of_a_table_that_is_data_too_stay),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
