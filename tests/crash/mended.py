@@ -36,8 +36,10 @@ def corruptions(path):
 
 
 def _bitmaps(path):
-    return {name: kept.says() for name, kept in (bitmap_view.read(path) or {}).items()
-            if kept.bits is not None}
+    """What is said of those that can be read; None where the list cannot."""
+    found = bitmap_view.read(path)
+    return None if found is None else {name: kept.says() for name, kept in found.items()
+                                       if kept.bits is not None}
 
 
 class RepairJudge(Judge):
@@ -62,8 +64,10 @@ class RepairJudge(Judge):
         return [name for name in view.layers if name != ACTIVE]
 
     def _bitmap_faults(self, path):
-        now = _bitmaps(path)
-        if bitmap_view.read(path) is None:
-            now = dict(self.old.bitmaps)  # it cannot be read, as before
+        now, old = _bitmaps(path), self.old.bitmaps
+        if old is None:
+            return []
+        if now is None:
+            return ["the list of bitmaps cannot be read any more"]
         return [f"bitmap {name!r} is {now.get(name)}" for name, says in self.sides[-1].kept.items()
-                if name in self.old.bitmaps and now.get(name) != says]
+                if name in old and now.get(name) != says]

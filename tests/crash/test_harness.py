@@ -23,7 +23,7 @@ from settings import Settings  # noqa: E402
 
 
 class Weakened(Session):
-    """A case whose program forgets one sync."""
+    """A case whose program forgets a sync, or some."""
 
     def __init__(self, key, forgets):
         case = next(c for c in cases.table() if c.key == key)
@@ -34,9 +34,10 @@ class Weakened(Session):
     def _record(self, injection=()):
         recorded = super()._record(injection)
         operations = list(recorded.operations)
-        index = self.forgets(operations, self.transactions[0])
-        assert isinstance(operations[index], Sync)
-        operations[index] = Sync("nothing")
+        forgotten = self.forgets(operations, self.transactions[0])
+        for index in [forgotten] if isinstance(forgotten, int) else forgotten:
+            assert isinstance(operations[index], Sync)
+            operations[index] = Sync("nothing")
         return Exploration(recorded.points[0].world, operations)
 
 
@@ -75,6 +76,18 @@ class Barriers(unittest.TestCase):
     def test_journal_s_name_not_synced_before_the_build(self):
         found = self.found("add-64k", lambda operations, _: next(
             i for i, o in enumerate(operations) if isinstance(o, Sync) and isinstance(o.file, str)))
+        self.assertEqual(found, {"recovery"})
+
+    def test_a_repair_s_build_not_synced_before_the_switch(self):
+        """The image is damaged, and must not become worse."""
+        found = self.found("repair-lost-data-64k", lambda operations, transaction: [
+            i for i, o in enumerate(operations[:transaction.switch])
+            if isinstance(o, Sync) and o.file == IMAGE])
+        self.assertEqual(found, {"bare", "recovery"})
+
+    def test_a_repair_s_journal_not_synced_before_the_build(self):
+        found = self.found("repair-low-refcounts-512",
+                           lambda operations, _: first_sync(operations, 1))
         self.assertEqual(found, {"recovery"})
 
     def test_switch_not_synced_before_done(self):
