@@ -231,11 +231,14 @@ def _said(data):
 
 def differences(before, old, new, most=5):
     """Two layers: what reads otherwise than it did in the View `before`, but for what was
-    LOST."""
+    LOST.  Behind the end of the disk, where a machine's state lies, no backing file is seen."""
     found = []
+    seen = before.virtual_size if before.backing else 0
     for index in sorted(old.pieces.keys() | new.pieces.keys()):
         was, now = old.at(index), new.at(index)
-        if was in (LOST, now) or {was, now} == {UNALLOCATED, ZEROS} and not before.backing:
+        if was in (LOST, now):
+            continue
+        if {was, now} == {UNALLOCATED, ZEROS} and index * before.piece >= seen:
             continue
         found.append(f"{was} at {index * before.piece:#x} is {now} now")
         if len(found) == most:
