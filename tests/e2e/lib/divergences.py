@@ -10,7 +10,7 @@ difference without an entry that applies, and on an entry that no test sees at w
 from dataclasses import dataclass
 from typing import Callable
 
-from lib.qcow2 import INCOMPAT_DIRTY
+from lib.qcow2 import AUTOCLEAR_BITMAPS, INCOMPAT_DIRTY
 
 EXIT = "exit"          # one succeeds, the other fails
 BITMAPS = "bitmaps"    # names, flags, granularities, order after both failed
@@ -251,3 +251,33 @@ def resize_causes(image, old_size, new_size):
     if grows_over_backing and old_size % image.cluster_size:
         found.add("resize_backing_partial")
     return found
+
+
+# ---- check -r ----
+
+@dataclass(frozen=True)
+class RepairDivergence:
+    """Where both repair an image, their JSON is not the same."""
+
+    cause: str
+    applies: Callable  # (lib.bare_header.Header before, qemu-img check's exit code before)
+
+
+KNOWN_REPAIR_DIVERGENCES = {
+    "errors_counted": RepairDivergence(
+        "instar says how many of the errors found are gone; qemu counts what it mends, and what "
+        "it does not need lies elsewhere then",
+        lambda _, code: code == 2),
+    "copied_behind_leaks": RepairDivergence(
+        "a COPIED flag that only a refcount set right asks for is no error found; qemu counts it",
+        lambda _, code: code == 3),
+    "bitmaps_rewritten": RepairDivergence(
+        "qemu writes every valid bitmap anew, whatever it repairs",
+        lambda header, _: bool(header.autoclear & AUTOCLEAR_BITMAPS)),
+}
+
+
+def known_repair(header, code):
+    """The keys of the entries that apply to an image."""
+    return {key for key, entry in KNOWN_REPAIR_DIVERGENCES.items()
+            if entry.applies(header, code)}
