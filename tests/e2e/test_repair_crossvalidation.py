@@ -13,6 +13,7 @@ import collections
 import os
 import re
 import shutil
+import subprocess
 import sys
 import unittest
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from lib.guest_view import ACTIVE, View
 
 DAMAGED = 2000   # images at least
 REFUSED = 0.05   # of them at most
+HANGS = -1       # no exit code
 GEOMETRY = (24, 48)  # of the header: the disk's size, and where its L1 table is
 OF_BITMAPS = {"directory", "bitmap table", "extension"}
 
@@ -65,10 +67,14 @@ class Bench:
     def verdict(self, made):
         shutil.copyfile(self.path, self.damaged)
         verdict = Verdict(str(made), bool(made.patches), tuple(p.kind for p in made.patches))
-        self.repair(verdict, made)
-        if OF_BITMAPS & set(verdict.kinds):
-            shutil.copyfile(self.damaged, self.path)
-            self.repair(verdict, made, "--reset-damaged")
+        try:
+            self.repair(verdict, made)
+            if OF_BITMAPS & set(verdict.kinds):
+                shutil.copyfile(self.damaged, self.path)
+                self.repair(verdict, made, "--reset-damaged")
+        except subprocess.TimeoutExpired as fault:
+            verdict.code = HANGS
+            verdict.faults.append(str(fault))
         return verdict
 
     def repair(self, verdict, made, *options):
