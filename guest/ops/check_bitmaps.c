@@ -248,6 +248,8 @@ static bool is_shared(struct check *c, uint64_t offset, uint64_t length,
                       uint64_t *cluster)
 {
         uint32_t bits = c->image.header.cluster_bits;
+        if (!length || !range_inside(offset, length, INT64_MAX))
+                return false;
         for (*cluster = offset >> bits; *cluster <= (offset + length - 1) >> bits;
              (*cluster)++)
                 if (check_references(c, *cluster) > 1)

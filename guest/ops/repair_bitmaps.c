@@ -212,6 +212,10 @@ static enum abi_code judge(struct list *l, const struct directory_entry *e)
 {
         uint64_t fault = directory_entry_fault(&l->repair->h, e);
         enum abi_repair_reason reason = 0;
+        if (!e->name_length && !e->table_offset && !e->table_entries) {
+                l->changed = true; /* zeros: there is no entry that could be missed */
+                return ABI_OK;
+        }
         if (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE)
                 fault = ABI_DIRECTORY_EXTRA;
         if (fault == ABI_DIRECTORY_PADDING) {
