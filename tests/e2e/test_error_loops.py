@@ -218,7 +218,7 @@ class Memory(Loops):
                 if result.code in (0, 1):
                     self.ends[self.judge(result)] += 1
                 else:  # no room for the program, before its first line
-                    self.assertLess(size, 3 << 10, result)
+                    self.assertLess(size, 4 << 10, result)
                     self.assertEqual(self.see().what, OLD)
             size += max(16, size // 64)
         self.assertTrue(self.ends[OLD] and self.ends[NEW], self.ends)
