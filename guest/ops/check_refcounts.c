@@ -170,6 +170,22 @@ static void refer_to_cluster(struct check *c, uint64_t cluster)
                 c->references[place]++;
 }
 
+/* So far behind the end: who makes the file longer by less must not come into the way of
+ * what reads as zeros there. */
+#define NAMED_CLUSTERS 1024u
+#define NAMED_BYTES    (256ull << 20)
+
+static void note_named(struct check *c, uint64_t offset, uint64_t length)
+{
+        uint64_t size = c->image.header.cluster_size;
+        uint64_t reach =
+            NAMED_CLUSTERS * size < NAMED_BYTES ? NAMED_CLUSTERS * size : NAMED_BYTES;
+        if (!range_inside(offset, length, c->file_length + reach))
+                return;
+        uint64_t end = divide_up(offset + length, size);
+        c->named_end = end > c->named_end ? end : c->named_end;
+}
+
 /* The file may end inside its last cluster, and not before. */
 void check_refer(struct check *c, uint64_t offset, uint64_t length)
 {
@@ -180,6 +196,7 @@ void check_refer(struct check *c, uint64_t offset, uint64_t length)
         if (!checked_add(offset, length, &end) ||
             end >= c->file_length + c->image.header.cluster_size) {
                 check_find_once(c, ABI_FINDING_BEYOND_END, offset, length);
+                note_named(c, offset, length);
                 return;
         }
         for (uint64_t i = offset >> bits; i <= (end - 1) >> bits; i++)
@@ -199,6 +216,7 @@ static void check_block(struct check *c, uint64_t index)
                 check_find_once(c, ABI_FINDING_REFBLOCK_UNALIGNED, index, 0);
         } else if (cluster >= c->clusters) {
                 check_find_once(c, ABI_FINDING_REFBLOCK_OUTSIDE, index, 0);
+                note_named(c, offset, c->image.header.cluster_size);
         } else if (offset) {
                 check_refer_as(c, CHECK_ROLE_BLOCK, offset, c->image.header.cluster_size);
                 if (cluster >= c->first && cluster < c->end &&

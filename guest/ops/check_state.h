@@ -61,8 +61,9 @@ struct check {
         struct image image;
         struct abi_report_check sums;
 
-        uint64_t file_length;      /* in whole sectors, as QEMU counts */
-        uint64_t clusters;         /* of the file, and what is referenced just behind */
+        uint64_t file_length; /* in whole sectors, as QEMU counts */
+        uint64_t named_end;   /* clusters up to here are named behind the file's end */
+        uint64_t clusters;    /* of the file, and what is referenced just behind */
         uint64_t *refcount_table;  /* as on disk */
         uint64_t refcount_entries; /* of it */
         uint64_t refcount_max;

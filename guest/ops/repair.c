@@ -136,6 +136,8 @@ enum abi_code repair_look(struct repair *r, const struct check_mend *mend, bool 
 static void place_new_clusters(struct repair *r, const struct check *check)
 {
         uint64_t next = is_device(r) ? check->highest + 1 : check->clusters;
+        if (!is_device(r) && check->named_end > next)
+                next = check->named_end;
         if (next > r->next_cluster)
                 r->next_cluster = next;
 }
@@ -243,8 +245,8 @@ static enum abi_code prove(struct repair *r, struct check *check)
 /*
  * Does QEMU open it?  If not, no other program writes to it while the repair is under
  * way, or interrupted.  New clusters go behind what is referred to behind the end, which
- * reads as zeros: half a cluster at most.  On a device they go behind all that is used,
- * and that has to be known.
+ * reads as zeros, so that no state in between reads them there.  On a device they go
+ * behind all that is used, and that has to be known.
  */
 static enum abi_code look_at_old(struct repair *r, struct check *check)
 {

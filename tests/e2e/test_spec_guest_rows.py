@@ -209,7 +209,7 @@ class GuestRows(harness.Case):
         self.refuses(message, "--merge", "b", "--merge", "nope", "--merge", "c", self.image, "a")
 
     def test_unsupported_action(self):
-        for action in (0, 7, 8, 255, 0xFFFFFFFF):
+        for action in (0, 7, 9, 255, 0xFFFFFFFF):
             with self.subTest(action=action):
                 self.drives("unsupported bitmap action", self.image, f"action={action}",
                             "target=n")
