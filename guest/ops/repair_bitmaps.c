@@ -208,6 +208,14 @@ static enum abi_code keep(struct list *l, const struct directory_entry *e, bool 
         return code;
 }
 
+/* The byte behind the name is not zero: it is the name that is cut, not the padding that
+ * is wrong, and nobody knows where it ends. */
+static bool goes_on_in_padding(const struct directory_entry *e)
+{
+        return (QCOW2_ENTRY_FIXED + e->extra_length + e->name_length) % 8 &&
+               e->name[e->name_length];
+}
+
 static enum abi_code judge(struct list *l, const struct directory_entry *e)
 {
         uint64_t fault = directory_entry_fault(&l->repair->h, e);
@@ -218,6 +226,8 @@ static enum abi_code judge(struct list *l, const struct directory_entry *e)
         }
         if (e->extra_length || e->flags & QCOW2_BITMAP_EXTRA_COMPATIBLE)
                 fault = ABI_DIRECTORY_EXTRA;
+        if (fault == ABI_DIRECTORY_PADDING && goes_on_in_padding(e))
+                fault = ABI_DIRECTORY_NAME_SIZE;
         if (fault == ABI_DIRECTORY_PADDING) {
                 fault = 0;
                 l->changed = true;

@@ -26,6 +26,7 @@ from lib.guest_view import ACTIVE, View
 DAMAGED = 2000   # images at least
 REFUSED = 0.05   # of them at most
 HANGS = -1       # no exit code
+SIZE_FIELD = 24
 GEOMETRY = (24, 48)  # of the header: the disk's size, and where its L1 table is
 OF_BITMAPS = {"directory", "bitmap table", "extension"}
 
@@ -131,7 +132,8 @@ class Bench:
         too, this is what they say without that."""
         geometry = [p for p in made.patches
                     if p.kind == "header" and GEOMETRY[0] <= p.offset < GEOMETRY[1]]
-        if not geometry or self.opens():
+        # Of the disk's size nothing else tells: what it says is what there is.
+        if not geometry or self.opens() or any(p.offset == SIZE_FIELD for p in geometry):
             return View(self.damaged)
         shutil.copyfile(self.bench.sound, self.readable)
         damage.apply(self.readable, [p for p in made.patches if p not in geometry])

@@ -58,7 +58,7 @@ class View:
         self.fd = os.open(path, os.O_RDONLY)
         try:
             self._load_header()
-            self._add(ACTIVE, self.l1_offset, self.l1_size)
+            self._add(ACTIVE, self.l1_offset, min(self.l1_size, self._l1_entries()))
             for number, shot in enumerate(self._snapshots()):
                 self._add((shot.id, shot.name, number), shot.l1_offset, shot.l1_size)
         finally:
@@ -85,6 +85,11 @@ class View:
         self.has_data_file = bool(self.incompatible & INCOMPAT_DATA_FILE)
         self.pieces_per_cluster = SUBCLUSTERS if self.is_extended else 1
         self.piece = self.cluster_size // self.pieces_per_cluster
+
+    def _l1_entries(self):
+        """That the disk's size needs: what lies behind them nobody reads."""
+        entries = self.cluster_size // (16 if self.is_extended else 8)
+        return -(-self.virtual_size // (self.cluster_size * entries))
 
     def _snapshots(self):
         """As far as the table makes sense."""
@@ -207,7 +212,10 @@ class View:
         return self._kept[entry]
 
     def _inflated(self, entry):
-        raw = self.pread(*walk.compressed_extent(self, entry))
+        offset, length = walk.compressed_extent(self, entry)
+        raw = self.pread(offset, length)
+        if self.compression and offset + length > self.file_size:
+            return [LOST] * self.pieces_per_cluster
         if self.compression:  # zstd: the stored bytes stand for the content
             return ["zstd " + _digest(raw)] * self.pieces_per_cluster
         try:
