@@ -20,13 +20,13 @@
 #define TOUCH_DOORBELL (2 * ABI_PAGE_SIZE)
 #define TOUCH_ARENA    (32 * ABI_PAGE_SIZE)
 
-int vm_memory_reserve(struct vm *vm)
+int vm_memory_reserve(struct vm *vm, int sharing)
 {
         /* One huge page more, to align guest address 0: only then can guest and
          * host agree about what a huge page is. */
         size_t size = vm->memory_size + VM_HUGE_PAGE;
         void *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                             sharing | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
         if (mapping == MAP_FAILED)
                 return -errno;
@@ -63,27 +63,14 @@ static bool program_fits(const struct abi_program *program, size_t length)
                length == program->data_end - ABI_PROGRAM_BASE;
 }
 
-/* KVM finishes a port access only when it is entered again, and would write to
- * registers that were set in between. */
-static int finish_last_exit(struct vm *vm)
-{
-        if (!vm->stopped_in_io)
-                return 0;
-        vm->run->immediate_exit = 1;
-        int result = ioctl(vm->vcpu_fd, KVM_RUN, NULL);
-        vm->run->immediate_exit = 0;
-        vm->stopped_in_io = false;
-        return result < 0 && errno != EINTR ? -errno : 0;
-}
-
 /* A fresh try starts with the same memory as the first one. */
 static int forget_last_run(struct vm *vm)
 {
-        int error = finish_last_exit(vm);
+        int error = vm->operations->rewind(vm);
 
         if (error)
                 return error;
-        if (madvise(vm->memory, vm->memory_size, MADV_DONTNEED))
+        if (madvise(vm->memory, vm->memory_size, vm->operations->clear_advice))
                 return -errno;
         vm->populated = 0;
         memset(&vm->diagnosis, 0, sizeof vm->diagnosis);
@@ -101,7 +88,7 @@ static void touch_pages(uint8_t *from, uint64_t length)
 /*
  * What the guest is going to touch anyway.  It is cheaper from this side (about one
  * microsecond a page against twenty), and KVM then maps neighbours ahead
- * (vm_pagetable.c). Only a help: what fails here is touched later.
+ * (vm_kvm_pagetable.c). Only a help: what fails here is touched later.
  */
 static void touch_ahead(struct vm *vm)
 {
@@ -131,9 +118,8 @@ int vm_load(struct vm *vm, const struct vm_program *program)
         }
         vm->program = header;
         memcpy(vm->memory + ABI_PROGRAM_BASE, program->image, program->length);
-        vm_write_page_tables(vm);
         touch_ahead(vm);
-        error = vm_set_registers(vm);
+        error = vm->operations->start(vm);
         vm->used = true;
         return error;
 }

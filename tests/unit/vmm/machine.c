@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/vmm/machine.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -18,13 +19,19 @@ bool machine_absent(void)
         return true;
 }
 
+bool machine_run_on(enum vm_kind kind)
+{
+        vm_choose_kind(kind);
+        return kind != VM_KIND_KVM || !machine_absent();
+}
+
 int machine_setup(void **state)
 {
         struct vm *vm = NULL;
         int error = vm_create(MACHINE_MEMORY, &vm);
 
         if (error)
-                print_error("cannot make a KVM machine: %s (INSTAR_TEST_NO_KVM=1 skips "
+                print_error("cannot make a machine: %s (INSTAR_TEST_NO_KVM=1 skips "
                             "these tests)\n",
                             strerror(-error));
         *state = vm;
@@ -35,6 +42,15 @@ int machine_teardown(void **state)
 {
         vm_destroy(*state);
         return 0;
+}
+
+void machine_replace_if_gone(void **state)
+{
+        if (vm_load(*state, &guest_probe_program) != -ESRCH)
+                return;
+        assert_int_equal(vm_kind(), VM_KIND_PROCESS);
+        machine_teardown(state);
+        assert_int_equal(machine_setup(state), 0);
 }
 
 void machine_load(struct vm *vm, enum probe probe, uint64_t address)

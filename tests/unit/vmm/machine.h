@@ -4,6 +4,7 @@
 #define INSTAR_TESTS_UNIT_VMM_MACHINE_H
 
 #include "host/vmm/vm.h"
+#include "host/vmm/vm_kind.h"
 #include "tests/unit/vmm/probe/probe.h"
 
 #define MACHINE_MEMORY (16ull << 20)
@@ -17,9 +18,27 @@ extern const struct vm_program guest_probe_program;
  * Without it a machine that has no KVM fails them. */
 bool machine_absent(void);
 
+/*
+ * Run a group of tests on each kind of machine: on KVM unless it is absent, and in a
+ * process.  Returns the number of tests that failed.
+ */
+#define machine_run_tests(tests, setup, teardown)                                        \
+        (machine_run_on(VM_KIND_KVM)                                                     \
+             ? cmocka_run_group_tests_name("on KVM", tests, setup, teardown)             \
+             : 0) +                                                                      \
+            (machine_run_on(VM_KIND_PROCESS)                                             \
+                 ? cmocka_run_group_tests_name("in a process", tests, setup, teardown)   \
+                 : 0)
+
+/* Choose it, and say whether tests can run on it here. */
+bool machine_run_on(enum vm_kind kind);
+
 /* cmocka setup and teardown: *state is a struct vm. */
 int machine_setup(void **state);
 int machine_teardown(void **state);
+
+/* A process that has made a system call is dead: another one in its place. */
+void machine_replace_if_gone(void **state);
 
 /* Load the probe guest and tell it what to try. */
 void machine_load(struct vm *vm, enum probe probe, uint64_t address);

@@ -73,7 +73,7 @@ static void write_tss(struct vm *vm)
             (uint8_t) ~(1u << ABI_DOORBELL_PORT % 8);
 }
 
-void vm_write_page_tables(struct vm *vm)
+void vm_kvm_write_page_tables(struct vm *vm)
 {
         const struct abi_program *program = &vm->program;
 

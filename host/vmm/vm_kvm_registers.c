@@ -45,7 +45,7 @@ static const struct kvm_segment no_segment = {.unusable = 1};
 static int set_special_registers(struct vm *vm)
 {
         struct kvm_sregs sregs;
-        int error = vm_ioctl(vm->vcpu_fd, KVM_GET_SREGS, &sregs);
+        int error = vm_ioctl(vm->kvm.vcpu_fd, KVM_GET_SREGS, &sregs);
 
         if (error)
                 return error;
@@ -61,7 +61,7 @@ static int set_special_registers(struct vm *vm)
         sregs.cr4 = CR4_PAE_OSFXSR_OSXMMEXCPT;
         sregs.efer = EFER_LME_LMA_NXE;
         memset(sregs.interrupt_bitmap, 0, sizeof sregs.interrupt_bitmap);
-        return vm_ioctl(vm->vcpu_fd, KVM_SET_SREGS, &sregs);
+        return vm_ioctl(vm->kvm.vcpu_fd, KVM_SET_SREGS, &sregs);
 }
 
 static int set_general_registers(struct vm *vm)
@@ -72,7 +72,7 @@ static int set_general_registers(struct vm *vm)
             .rflags = RFLAGS_IOPL3,
         };
 
-        return vm_ioctl(vm->vcpu_fd, KVM_SET_REGS, &regs);
+        return vm_ioctl(vm->kvm.vcpu_fd, KVM_SET_REGS, &regs);
 }
 
 /* Numbers that a fresh vCPU has anyway; an exception may be pending in a used one. */
@@ -80,14 +80,14 @@ static int clear_left_overs(struct vm *vm)
 {
         struct kvm_fpu fpu = {.fcw = 0x37f, .mxcsr = 0x1f80};
         struct kvm_vcpu_events events = {0};
-        int error = vm_ioctl(vm->vcpu_fd, KVM_SET_FPU, &fpu);
+        int error = vm_ioctl(vm->kvm.vcpu_fd, KVM_SET_FPU, &fpu);
 
         if (error)
                 return error;
-        return vm_ioctl(vm->vcpu_fd, KVM_SET_VCPU_EVENTS, &events);
+        return vm_ioctl(vm->kvm.vcpu_fd, KVM_SET_VCPU_EVENTS, &events);
 }
 
-int vm_set_registers(struct vm *vm)
+int vm_kvm_set_registers(struct vm *vm)
 {
         int error = vm->used ? clear_left_overs(vm) : 0;
 
