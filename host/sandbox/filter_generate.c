@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Build-time program: turns filter_rules.c into a BPF program, as the initializer of an
- * array of struct sock_filter on stdout.  So arming costs one system call, and the
- * program carries no libseccomp.
+ * Build-time program: turns the table that argv[1] names (filter_tables.c) into a BPF
+ * program, as the initializer of an array of struct sock_filter on stdout.  So arming
+ * costs one system call, and the program carries no libseccomp.
  */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,27 +16,37 @@
 
 #include <seccomp.h>
 
-#include "host/sandbox/filter_rules.h"
+#include "host/sandbox/filter_tables.h"
+
+static bool is_placeholder(uint32_t value)
+{
+        return value == FILTER_MACHINE || value == FILTER_JOURNAL_DIRECTORY;
+}
 
 static int add_rule(scmp_filter_ctx filter, const struct filter_rule *rule)
 {
-        struct scmp_arg_cmp comparison = {.op = SCMP_CMP_EQ, .datum_a = rule->value};
+        struct scmp_arg_cmp comparisons[FILTER_COMPARISONS];
+        unsigned int count = 0;
 
-        if (rule->argument == FILTER_ANY_ARGUMENT)
-                return seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, rule->number,
-                                                    0, NULL);
-        comparison.arg = (unsigned int)rule->argument;
-        return seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, rule->number, 1,
-                                            &comparison);
+        for (; count < FILTER_COMPARISONS && rule->compare[count].text; count++)
+                comparisons[count] = (struct scmp_arg_cmp){
+                    .arg = rule->compare[count].argument,
+                    .op = SCMP_CMP_MASKED_EQ,
+                    .datum_a = rule->compare[count].mask,
+                    .datum_b = rule->compare[count].value,
+                };
+        return seccomp_rule_add_exact_array(filter, SCMP_ACT_ALLOW, rule->number, count,
+                                            comparisons);
 }
 
-static int make_filter(scmp_filter_ctx filter)
+static int make_filter(scmp_filter_ctx filter, const struct filter_table *table)
 {
+        const struct filter_rule *rule = NULL;
         int error =
             seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 
-        for (size_t i = 0; i < filter_rule_count && !error; i++)
-                error = add_rule(filter, &filter_rules[i]);
+        while (!error && (rule = filter_next_rule(table, rule)))
+                error = add_rule(filter, rule);
         return error;
 }
 
@@ -52,8 +63,13 @@ static int print_instructions(int fd)
 
         if (lseek(fd, 0, SEEK_SET) < 0)
                 return -errno;
-        while ((n = read(fd, &instruction, sizeof instruction)) == sizeof instruction)
+        while ((n = read(fd, &instruction, sizeof instruction)) == sizeof instruction) {
+                /* filter_install() knows how to fill in no other. */
+                if (is_placeholder(instruction.k) &&
+                    instruction.code != (BPF_JMP | BPF_JEQ | BPF_K))
+                        return -ENOTSUP;
                 print_instruction(&instruction);
+        }
         return n == 0 ? 0 : -EIO;
 }
 
@@ -74,7 +90,7 @@ static void print_no_call(void)
                 print_instruction(&allow[i]);
 }
 
-static int generate(void)
+static int generate(const struct filter_table *table)
 {
         scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
         int fd = memfd_create("filter", MFD_CLOEXEC);
@@ -82,7 +98,7 @@ static int generate(void)
 
         if (!filter || fd < 0)
                 return -ENOMEM;
-        error = make_filter(filter);
+        error = make_filter(filter, table);
         if (!error)
                 error = seccomp_export_bpf(filter, fd);
         print_no_call();
@@ -93,9 +109,18 @@ static int generate(void)
         return error;
 }
 
-int main(void)
+static const struct filter_table *find_table(const char *name)
 {
-        int error = generate();
+        for (size_t i = 0; i < filter_table_count; i++)
+                if (strcmp(filter_tables[i].name, name) == 0)
+                        return &filter_tables[i];
+        return NULL;
+}
+
+int main(int argc, char **argv)
+{
+        const struct filter_table *table = argc == 2 ? find_table(argv[1]) : NULL;
+        int error = table ? generate(table) : -EINVAL;
 
         if (!error && fflush(stdout))
                 error = -errno;

@@ -5,8 +5,10 @@
 
 #include <stdint.h>
 
-/* The seccomp filter (filter.c).  Needs NO_NEW_PRIVS. */
-int filter_install(void);
+#include "host/sandbox/sandbox.h"
+
+/* The seccomp filter of config->table (filter.c).  Needs NO_NEW_PRIVS. */
+int filter_install(const struct sandbox_config *config);
 
 /* The Landlock ABI of this kernel; 0 if it has none (landlock.c). */
 int landlock_abi(void);

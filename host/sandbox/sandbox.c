@@ -43,7 +43,7 @@ int sandbox_arm(const struct sandbox_config *config)
         if (!error)
                 error = landlock_restrict(config->journal_directory_fd);
         if (!error)
-                error = filter_install();
+                error = filter_install(config);
         armed = !error;
         return error;
 }

@@ -21,7 +21,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whose filter: bits, for a line of filter_rules.c may be of several. */
+enum sandbox_table {
+        SANDBOX_KVM_HOST = 1,
+        SANDBOX_PROCESS_HOST = 2,
+};
+
 struct sandbox_config {
+        enum sandbox_table table;
+        int machine; /* the one that may be used: the vCPU's descriptor, or the guest
+                      * process's number; -1: none */
         int journal_directory_fd; /* where files may be created and unlinked; -1: nowhere
                                    */
         uint64_t file_size_limit; /* bytes; no file may grow beyond; 0: as it is */

@@ -147,6 +147,7 @@ static bool arm_sandbox(struct run *run)
             .journal_directory_fd = run->place.directory_fd,
             .file_size_limit = run->request->image->size + 2 * ABI_MAX_GROWTH,
         };
+        vm_allow(run->vm, &config);
         int error = sandbox_arm(&config);
         return error < 0 ? fail(run, EDIT_SANDBOX_ERROR, error) : true;
 }

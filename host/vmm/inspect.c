@@ -22,6 +22,14 @@ int inspection_prepare(struct inspection *i, struct image *image, uint64_t memor
         return error ? error : doorbell_only_look(&i->doorbell, sink);
 }
 
+int inspection_arm(const struct inspection *i)
+{
+        struct sandbox_config config = {.journal_directory_fd = -1};
+
+        vm_allow(i->vm, &config);
+        return sandbox_arm(&config);
+}
+
 /* Load the program and tell it what the image looks like now. */
 static enum run_status start(struct inspection *i, const struct vm_program *program,
                              struct abi_call *call)
@@ -95,7 +103,6 @@ void inspect(struct image *image, const struct vm_program *program, struct abi_c
              const struct report_sink *sink, struct inspect_report *report)
 {
         static struct inspection inspection;
-        const struct sandbox_config nothing = {.journal_directory_fd = -1};
 
         memset(report, 0, sizeof *report);
         report->outcome = EDIT_KVM_ERROR;
@@ -103,7 +110,7 @@ void inspect(struct image *image, const struct vm_program *program, struct abi_c
         if (report->error)
                 return;
         report->outcome = EDIT_SANDBOX_ERROR;
-        report->error = sandbox_arm(&nothing);
+        report->error = inspection_arm(&inspection);
         if (!report->error)
                 inspection_run(&inspection, program, call, report);
 }

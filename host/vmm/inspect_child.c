@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host/sandbox/sandbox.h"
 #include "host/vmm/signals.h"
 #include "host/vmm/vm_internal.h"
 
@@ -63,7 +62,6 @@ static void run(const struct child_request *request, int pipe_fd,
                 struct inspect_report *report)
 {
         static struct inspection inspection;
-        const struct sandbox_config nothing = {.journal_directory_fd = -1};
         const struct report_sink sink = {pass_on, &pipe_fd};
         vm_after_fork();
         report->outcome = EDIT_KVM_ERROR;
@@ -74,7 +72,7 @@ static void run(const struct child_request *request, int pipe_fd,
         if (report->error)
                 return;
         report->outcome = EDIT_SANDBOX_ERROR;
-        report->error = sandbox_arm(&nothing);
+        report->error = inspection_arm(&inspection);
         if (!report->error)
                 inspection_run(&inspection, request->program, request->call, report);
 }

@@ -12,6 +12,8 @@
 
 #include "guest/abi.h"
 
+struct sandbox_config;
+
 struct vm; /* malloc'ed before the sandbox is armed */
 
 /* How vm_run() ended. */
@@ -76,6 +78,9 @@ enum vm_exit vm_run(struct vm *vm, uint32_t timeout_ms);
 void vm_interrupt(void);
 
 const struct vm_diagnosis *vm_diagnose(const struct vm *vm);
+
+/* Fill in what running this machine takes: the filter, and the machine it allows. */
+void vm_allow(const struct vm *vm, struct sandbox_config *config);
 
 void vm_destroy(struct vm *vm);
 

@@ -92,7 +92,9 @@ static void no_file_grows_beyond_the_limit(void **state)
 static int stay_inside(void *argument)
 {
         const struct places *places = argument;
-        const struct sandbox_config config = {.journal_directory_fd = places->inside_fd};
+        const struct sandbox_config config = {.table = SANDBOX_KVM_HOST,
+                                              .machine = -1,
+                                              .journal_directory_fd = places->inside_fd};
         int victim = openat(places->outside_fd, "victim", CREATE, 0600);
 
         if (victim < 0 || sandbox_arm(&config))

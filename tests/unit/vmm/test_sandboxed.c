@@ -33,10 +33,13 @@ static enum vm_exit attempt(struct vm *vm, enum probe probe, uint64_t address,
 /* The number of the first thing that went wrong, or 0. */
 static int use_armed_machine(void)
 {
-        const struct sandbox_config config = {.journal_directory_fd = -1};
+        struct sandbox_config config = {.journal_directory_fd = -1};
         struct vm *vm;
 
-        if (vm_create(MACHINE_MEMORY, &vm) || sandbox_arm(&config))
+        if (vm_create(MACHINE_MEMORY, &vm))
+                return 1;
+        vm_allow(vm, &config);
+        if (sandbox_arm(&config))
                 return 1;
         if (attempt(vm, PROBE_ECHO, 0, MACHINE_PATIENCE_MS) != VM_EXIT_DOORBELL)
                 return 2;
