@@ -6,13 +6,11 @@
 #ifndef INSTAR_HOST_CLI_BITMAP_OPTIONS_H
 #define INSTAR_HOST_CLI_BITMAP_OPTIONS_H
 
-#include <getopt.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "guest/abi.h"
-#include "host/cli/options.h"
+#include "host/cli/command_line.h"
 
 /* All strings are argv's. */
 struct bitmap_options {
@@ -25,26 +23,14 @@ struct bitmap_options {
         size_t source_count;                /* --merge flags; may exceed the array */
         const char *sources[ABI_MAX_MERGE_SOURCES];
         const char *granularity; /* -g as given, NULL without */
-        const char *format;      /* -f as given, NULL without */
-        bool json;
-        bool object;     /* --object was given */
-        bool image_opts; /* --image-opts */
-        bool cross_file; /* -b or -F */
-        bool no_ownership_scan;
-        const char *journal_directory; /* --journal-dir, NULL without */
-        bool discard_journal;
-        uint64_t memory_limit; /* bytes, a multiple of OPTION_MEMORY_UNIT */
-};
-
-enum bitmap_parse {
-        BITMAP_RUN,
-        BITMAP_HELP,
-        BITMAP_VERSION,
-        BITMAP_REJECTED, /* *error says why */
+        bool object;             /* --object was given */
+        bool image_opts;         /* --image-opts */
+        bool cross_file;         /* -b or -F */
+        struct common_options common;
 };
 
 /* Parse argv; argv[0] is the subcommand's name. */
-enum bitmap_parse bitmap_parse(int argc, char **argv, struct bitmap_options *options,
+enum parse_result bitmap_parse(int argc, char **argv, struct bitmap_options *options,
                                struct option_error *error);
 
 /* Every long option, ended by a row without a name (for the test that --help tells all).

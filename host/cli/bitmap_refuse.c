@@ -93,7 +93,7 @@ static void take_actions(const struct bitmap_options *options, struct abi_call *
                 call->action_count = 1;
                 call->actions[0] = ABI_ACTION_REMOVE_ALL;
         }
-        call->flags = options->no_ownership_scan ? ABI_CALL_NO_OWNERSHIP_SCAN : 0;
+        call->flags = options->common.no_ownership_scan ? ABI_CALL_NO_OWNERSHIP_SCAN : 0;
 }
 
 enum message bitmap_refuse(const struct bitmap_options *options, struct abi_call *call,
@@ -109,8 +109,8 @@ enum message bitmap_refuse(const struct bitmap_options *options, struct abi_call
                 message = take_target(options->target, call);
         if (!message)
                 message = take_sources(options, call);
-        if (!message && !is_our_format(options->format)) {
-                values->argument = options->format;
+        if (!message && !is_our_format(options->common.format)) {
+                values->argument = options->common.format;
                 message = MESSAGE_FORMAT;
         }
         if (!message)

@@ -45,12 +45,12 @@ static int report_success(const struct bitmap_options *options,
                           struct text *err)
 {
         /* Every edit applies an action: none means that the guest never told. */
-        if (options->json && report->result.actions_applied == 0) {
+        if (options->common.json && report->result.actions_applied == 0) {
                 message_append(err, command, MESSAGE_RESULT_UNKNOWN,
                                &(struct message_values){0});
                 return EXIT_REFUSED;
         }
-        if (options->json)
+        if (options->common.json)
                 append_json(out, options, &report->result);
         edit_words_leftovers(words, report, err);
         return EXIT_DONE;

@@ -85,7 +85,7 @@ static void report(struct check *check, const char *path,
         if (check->results)
                 json_array_append_new(check->results,
                                       check_report_json(check->options, path, result));
-        else if (!check->options->quiet)
+        else if (!check->options->common.quiet)
                 check_report_human(path, result, &out);
         check_report_errors(check->options, path, result, &err);
         tell(&out, STDOUT_FILENO, check);
@@ -197,7 +197,7 @@ static void tell_unreachable(struct check *check, const struct known_journal *jo
                 json_array_append_new(check->results,
                                       check_report_orphan_json(
                                           journal->image, journal->path, "unreachable"));
-        else if (!check->options->quiet)
+        else if (!check->options->common.quiet)
                 check_report_unreachable(journal->image, journal->path, &out);
         tell(&out, STDOUT_FILENO, check);
 }
@@ -249,7 +249,7 @@ static void check_all(struct check *check)
         for (size_t i = 0; i < known.count; i++)
                 if (!check_known(check, &known.list[i]))
                         break;
-        if (!check->told && !check->results && !check->options->quiet)
+        if (!check->told && !check->results && !check->options->common.quiet)
                 tell_line(check, "no interrupted edits\n");
         known_release(&known);
 }
@@ -259,12 +259,13 @@ static void check_all(struct check *check)
 static bool start(struct check *check)
 {
         const struct check_options *options = check->options;
-        int error = journal_places_start(&check->run.places, options->journal_directory);
+        int error =
+            journal_places_start(&check->run.places, options->common.journal_directory);
 
         check->run.options = options;
-        if (options->json)
+        if (options->common.json)
                 check->results = json_array();
-        return !error && (!options->json || check->results);
+        return !error && (!options->common.json || check->results);
 }
 
 static void write_results(struct check *check)
@@ -321,25 +322,15 @@ int check_command(int argc, char **argv)
 {
         struct check_options options;
         struct option_error error;
-        int exit_code = EXIT_REFUSED;
+        enum parse_result asked = check_parse(argc, argv, &options, &error);
+        int exit_code;
 
-        switch (check_parse(argc, argv, &options, &error)) {
-        case CHECK_HELP:
-                exit_code = program_print(command, check_help);
-                break;
-        case CHECK_VERSION:
-                exit_code = program_print(command, "instar check " INSTAR_VERSION "\n");
-                break;
-        case CHECK_REJECTED:
-                exit_code = program_reject(command, &error);
-                break;
-        case CHECK_RUN:
-                exit_code = options.reset_in_use ? check_reset(&options, argc, argv)
-                                                 : run(&options);
-                break;
-        case CHECK_NO_MEMORY:
-                break;
-        }
+        if (asked != PARSE_RUN)
+                exit_code = program_answer(command, asked, check_help, &error);
+        else if (options.reset_in_use)
+                exit_code = check_reset(&options, argc, argv);
+        else
+                exit_code = run(&options);
         if (!sandbox_armed())
                 free(options.paths);
         return exit_code;

@@ -28,7 +28,7 @@ static void note_other_format(const struct check_options *options,
                               struct check_result *result)
 {
         if (result->message == MESSAGE_FORMAT ||
-            (result->message == MESSAGE_NOT_QCOW2 && !options->format))
+            (result->message == MESSAGE_NOT_QCOW2 && !options->common.format))
                 result->exit_code = EXIT_NO_CHECK;
 }
 
@@ -45,13 +45,13 @@ static int search(struct check_run *run, const struct image *image, const char *
 
 static enum image_use use_to_look(const struct check_options *options)
 {
-        return options->force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
+        return options->common.force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
 }
 
 /* Where others may write meanwhile, nothing is recovered. */
 static bool only_looks(const struct check_options *options)
 {
-        return options->dry_run || options->force_share;
+        return options->dry_run || options->common.force_share;
 }
 
 static bool look(struct check_run *run, const char *path, const char *journal,
@@ -72,7 +72,7 @@ static bool look(struct check_run *run, const char *path, const char *journal,
             recovery, &image,
             dry_run && !only_looks(run->options) ? NULL : &examiner_by_guest);
         recovery->dry_run = dry_run;
-        recovery->discard = run->options->discard_journal;
+        recovery->discard = run->options->common.discard_journal;
         if (status == 0)
                 status = search(run, &image, journal, recovery);
         image_close(&image);
@@ -174,7 +174,7 @@ void check_image(struct check_run *run, const char *path, const char *journal,
         bool discard = false;
 
         memset(result, 0, sizeof *result);
-        if (!is_our_format(run->options->format))
+        if (!is_our_format(run->options->common.format))
                 fail(result, MESSAGE_FORMAT, 0);
         if (result->message || !recover(run, path, journal, result)) {
                 note_other_format(run->options, result);

@@ -154,7 +154,8 @@ static int take_progress(struct listener *l, const uint8_t *bytes, size_t length
         memcpy(&report, bytes, length == sizeof report ? length : 0);
         if (length != sizeof report || !report.done || report.done > report.total)
                 return -EBADMSG;
-        bool wanted = l->options->progress && !l->options->json && !l->options->quiet;
+        bool wanted =
+            l->options->progress && !l->options->common.json && !l->options->common.quiet;
 
         if (!progress_asked && !wanted)
                 return 0;
@@ -289,8 +290,9 @@ void metadata_check(const struct check_options *options, const char *path,
 
         memset(m, 0, sizeof *m);
         memset(&listener, 0, sizeof listener);
-        m->message = open_image(
-            path, options->force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK, &image, &error);
+        m->message =
+            open_image(path, options->common.force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK,
+                       &image, &error);
         if (m->message) {
                 fail(m, m->message, error);
                 return;
@@ -298,7 +300,7 @@ void metadata_check(const struct check_options *options, const char *path,
         const struct child_request request = {.image = &image,
                                               .program = &guest_check_program,
                                               .call = &call,
-                                              .memory = options->memory_limit,
+                                              .memory = options->common.memory_limit,
                                               .sink = &sink,
                                               .interruptible = true};
         listener.options = options;

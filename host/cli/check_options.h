@@ -3,10 +3,7 @@
 #ifndef INSTAR_HOST_CLI_CHECK_OPTIONS_H
 #define INSTAR_HOST_CLI_CHECK_OPTIONS_H
 
-#include <getopt.h>
-#include <stdbool.h>
-
-#include "host/cli/options.h"
+#include "host/cli/command_line.h"
 
 enum check_repair { CHECK_REPAIR_NOTHING, CHECK_REPAIR_LEAKS, CHECK_REPAIR_ALL };
 
@@ -17,29 +14,15 @@ struct check_options {
         const char *reset_in_use; /* the bitmap's name, NULL without */
         bool all;                 /* every interrupted edit that is known or found */
         bool dry_run;             /* tell, change nothing */
-        bool quiet;
-        bool json;
-        bool progress;    /* -p */
-        bool force_share; /* -U: take no locks, recover nothing */
-        bool discard_journal;
-        uint64_t memory_limit;         /* bytes of guest memory; 0: the default */
-        const char *format;            /* -f as given, NULL without */
-        const char *journal_directory; /* --journal-dir, NULL without */
-        const char **paths;            /* images; with --all folders; malloc'ed */
+        bool progress;            /* -p */
+        const char **paths;       /* images; with --all folders; malloc'ed */
         int path_count;
-};
-
-enum check_parse {
-        CHECK_RUN,
-        CHECK_HELP,
-        CHECK_VERSION,
-        CHECK_REJECTED, /* *error says why */
-        CHECK_NO_MEMORY,
+        struct common_options common;
 };
 
 /* Parse argv; argv[0] is the subcommand's name.  free(options->paths) afterwards. */
-enum check_parse check_parse(int argc, char **argv, struct check_options *options,
-                             struct option_error *error);
+enum parse_result check_parse(int argc, char **argv, struct check_options *options,
+                              struct option_error *error);
 
 /* Every long option, ended by a row without a name (for the test that --help tells all).
  */

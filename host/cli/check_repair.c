@@ -111,7 +111,7 @@ static void write_plan(const struct check_options *options, bool discard,
             .call = request->call,
             .asked = asked,
             .journal_directory =
-                environment_journal_directory(options->journal_directory),
+                environment_journal_directory(options->common.journal_directory),
             .discard_journal = discard,
         };
         static struct child_edit report;
@@ -152,7 +152,7 @@ void repair_image(const struct check_options *options, const char *path, bool di
         const struct child_request request = {.image = &image,
                                               .program = &guest_repair_program,
                                               .call = &call,
-                                              .memory = options->memory_limit,
+                                              .memory = options->common.memory_limit,
                                               .sink = &sink,
                                               .interruptible = options->dry_run};
         if (options->dry_run)

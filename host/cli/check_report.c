@@ -113,7 +113,7 @@ static void append_repairs(const struct check_options *options,
         json_t *object;
         size_t index;
 
-        if (repair->message || options->quiet)
+        if (repair->message || options->common.quiet)
                 return;
         json_array_foreach(repair->repairs, index, object)
         {
@@ -151,7 +151,7 @@ void check_report_errors(const struct check_options *options, const char *path,
 {
         const struct recovery_item *stop = recovery_stop(&result->recovery);
         struct message_values values = {
-            .path = path, .argument = options->format, .error = result->error};
+            .path = path, .argument = options->common.format, .error = result->error};
 
         append_repairs(options, &result->repair, err);
         append_repair_error(path, &result->repair, err);
@@ -194,7 +194,7 @@ static json_t *error_json(const struct check_options *options, const char *path,
             result->message ? result->message : result->metadata.message;
         struct message_values values = {
             .path = path,
-            .argument = options->format,
+            .argument = options->common.format,
             .error = result->message ? result->error : result->metadata.error,
         };
         json_t *value;

@@ -10,17 +10,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/cli/debug.h"
+#include "host/cli/edit_command.h"
 #include "host/cli/edit_words.h"
-#include "host/cli/environment.h"
 #include "host/cli/exit_code.h"
 #include "host/cli/info_view.h"
 #include "host/cli/journal_places.h"
 #include "host/cli/json.h"
 #include "host/cli/open_image.h"
-#include "host/cli/quote.h"
+#include "host/cli/program.h"
 #include "host/sandbox/sandbox.h"
 #include "host/vmm/inspect.h"
 #include "host/vmm/programs.h"
@@ -32,8 +31,6 @@ struct reset {
         const char *path;
         const char *name;
         struct abi_call call;
-        struct image image;
-        char *asked;
         char *json[2]; /* where nothing changes, and where the bitmap does */
 };
 
@@ -62,9 +59,9 @@ static void append_human(const struct reset *reset, bool changes, struct text *o
 
 static void append_result(const struct reset *reset, bool changes, struct text *out)
 {
-        if (reset->options->json)
+        if (reset->options->common.json)
                 text_string(out, reset->json[changes]);
-        else if (!reset->options->quiet)
+        else if (!reset->options->common.quiet)
                 append_human(reset, changes, out);
 }
 
@@ -94,27 +91,11 @@ static char *make_json(const struct reset *reset, bool changes)
 
 static int refuse(const struct reset *reset, enum message message, int error)
 {
-        static struct text err;
-        const struct message_values values = {
-            .path = reset->path, .argument = reset->options->format, .error = error};
+        const struct message_values values = {.path = reset->path,
+                                              .argument = reset->options->common.format,
+                                              .error = error};
 
-        text_start(&err);
-        message_append(&err, command, message, &values);
-        text_write(&err, STDERR_FILENO);
-        return EXIT_REFUSED;
-}
-
-static int deliver(const struct reset *reset, const struct text *out,
-                   const struct text *err, int exit_code)
-{
-        bool edits = !reset->options->dry_run;
-        int error = text_write(out, STDOUT_FILENO);
-
-        if (error)
-                exit_code = refuse(
-                    reset, edits ? MESSAGE_OUTPUT_FAILED : MESSAGE_PRINT_FAILED, error);
-        text_write(err, STDERR_FILENO);
-        return exit_code;
+        return program_refuse(command, message, &values);
 }
 
 static struct edit_words words_of(const struct reset *reset)
@@ -128,68 +109,40 @@ static struct edit_words words_of(const struct reset *reset)
         };
 }
 
-static int conclude(const struct reset *reset, const struct edit_report *report)
+static int tell(const void *context, const struct edit_report *report, struct text *out,
+                struct text *err)
 {
-        static struct text out;
-        static struct text err;
+        const struct reset *reset = context;
         const struct edit_words words = words_of(reset);
         int exit_code = EXIT_DONE;
 
-        text_start(&out);
-        text_start(&err);
         if (edit_was_done(report)) {
                 /* Whatever is committed has changed it, even if the guest never told. */
-                append_result(reset, report->result.affected || report->committed, &out);
-                edit_words_leftovers(&words, report, &err);
+                append_result(reset, report->result.affected || report->committed, out);
+                edit_words_leftovers(&words, report, err);
         } else {
-                exit_code = edit_words_failure(&words, report, &err);
+                exit_code = edit_words_failure(&words, report, err);
         }
-        edit_words_notes(&words, report, exit_code, &err);
-        return deliver(reset, &out, &err, exit_code);
-}
-
-/* ---- the edit ------------------------------------------------------------------ */
-
-static int edit(struct reset *reset)
-{
-        const struct check_options *options = reset->options;
-        static struct edit_report report;
-        struct edit_request request = {
-            .image = &reset->image,
-            .program = &guest_bitmap_program,
-            .call = &reset->call,
-            .asked = reset->asked,
-            .journal_directory =
-                environment_journal_directory(options->journal_directory),
-            .discard_journal = options->discard_journal,
-            .memory_limit =
-                options->memory_limit ? options->memory_limit : OPTION_MEMORY_DEFAULT,
-        };
-        int exit_code;
-
-        edit_run(&request, &report);
-        exit_code = conclude(reset, &report);
-        if (!sandbox_armed())
-                recovery_release(&report.recovery);
+        edit_words_notes(&words, report, exit_code, err);
         return exit_code;
 }
 
 /* ---- the plan ------------------------------------------------------------------ */
 
 /* True if an edit waits to be recovered: what is there now will change. */
-static bool is_pending(struct reset *reset, int *error)
+static bool is_pending(const struct reset *reset, struct image *image, int *error)
 {
         struct journal_places places;
         struct recovery recovery = {0};
         bool pending = false;
 
-        *error = journal_places_start(&places, reset->options->journal_directory);
+        *error = journal_places_start(&places, reset->options->common.journal_directory);
         if (*error)
                 return false;
-        *error = recovery_start(&recovery, &reset->image, NULL);
+        *error = recovery_start(&recovery, image, NULL);
         recovery.dry_run = true;
         if (!*error)
-                *error = journal_places_search(&places, &reset->image, NULL, &recovery);
+                *error = journal_places_search(&places, image, NULL, &recovery);
         for (unsigned int i = 0; i < recovery.count; i++)
                 pending = pending || info_is_pending(&recovery.items[i]);
         recovery_release(&recovery);
@@ -197,24 +150,44 @@ static bool is_pending(struct reset *reset, int *error)
         return pending;
 }
 
-static int plan(struct reset *reset)
+static int look_at(struct reset *reset, struct image *image)
 {
         struct inspect_report look;
-        static struct edit_report report;
+        static struct edit_report planned;
+        static struct text out;
+        static struct text err;
         int error;
 
-        if (is_pending(reset, &error))
+        if (is_pending(reset, image, &error))
                 return refuse(reset, MESSAGE_RESET_PENDING, 0);
         if (error < 0)
                 return refuse(reset, MESSAGE_JOURNAL_SEARCH, -error);
         reset->call.flags |= ABI_CALL_DRY_RUN;
-        inspect(&reset->image, &guest_bitmap_program, &reset->call, NULL, &look);
-        report.outcome = look.outcome;
-        report.result = look.result;
-        report.result.leaked_clusters = 0; /* none is yet */
-        report.error = look.error;
-        report.trace = look.trace;
-        return conclude(reset, &report);
+        inspect(image, &guest_bitmap_program, &reset->call, NULL, &look);
+        planned.outcome = look.outcome;
+        planned.result = look.result;
+        planned.result.leaked_clusters = 0; /* none is yet */
+        planned.error = look.error;
+        planned.trace = look.trace;
+        text_start(&out);
+        text_start(&err);
+        return program_deliver(command, MESSAGE_PRINT_FAILED, &out, &err,
+                               tell(reset, &planned, &out, &err));
+}
+
+static int plan(struct reset *reset)
+{
+        struct image image;
+        int error = 0;
+        enum message message = open_image(reset->path, IMAGE_LOOK, &image, &error);
+        int exit_code;
+
+        if (message)
+                return refuse(reset, message, error);
+        exit_code = look_at(reset, &image);
+        if (!sandbox_armed())
+                image_close(&image);
+        return exit_code;
 }
 
 /* ---- the whole ----------------------------------------------------------------- */
@@ -232,33 +205,34 @@ static enum message take_name(struct reset *reset)
         return MESSAGE_NONE;
 }
 
-static bool make_words(struct reset *reset, int argc, char **argv)
+static bool make_words(struct reset *reset)
 {
-        reset->asked = quote_command(argc, argv);
         reset->json[0] = make_json(reset, false);
         reset->json[1] = make_json(reset, true);
-        return reset->asked && reset->json[0] && reset->json[1];
+        return reset->json[0] && reset->json[1];
 }
 
 static int run(struct reset *reset, int argc, char **argv)
 {
-        bool looks = reset->options->dry_run;
-        int error = 0;
-        int exit_code;
-        enum message message =
-            is_our_format(reset->options->format) ? take_name(reset) : MESSAGE_FORMAT;
+        const struct edit_command edit = {
+            .command = command,
+            .filename = reset->path,
+            .options = &reset->options->common,
+            .program = &guest_bitmap_program,
+            .call = &reset->call,
+            .report = tell,
+            .context = reset,
+        };
+        enum message message = is_our_format(reset->options->common.format)
+                                   ? take_name(reset)
+                                   : MESSAGE_FORMAT;
 
-        if (!message && !make_words(reset, argc, argv))
+        if (!message && !make_words(reset))
                 message = MESSAGE_OUT_OF_MEMORY;
-        if (!message)
-                message = open_image(reset->path, looks ? IMAGE_LOOK : IMAGE_EDIT,
-                                     &reset->image, &error);
         if (message)
-                return refuse(reset, message, error);
-        exit_code = looks ? plan(reset) : edit(reset);
-        if (!sandbox_armed())
-                image_close(&reset->image);
-        return exit_code;
+                return refuse(reset, message, 0);
+        return reset->options->dry_run ? plan(reset)
+                                       : edit_command_run(&edit, argc, argv);
 }
 
 int check_reset(const struct check_options *options, int argc, char **argv)
@@ -270,7 +244,6 @@ int check_reset(const struct check_options *options, int argc, char **argv)
             .options = options, .path = options->paths[0], .name = options->reset_in_use};
         exit_code = run(&reset, argc, argv);
         if (!sandbox_armed()) { /* else the end of the process frees them */
-                free(reset.asked);
                 free(reset.json[0]);
                 free(reset.json[1]);
         }

@@ -50,7 +50,7 @@ static void complain_of_error(enum message message, int error)
 {
         const struct message_values values = {
             .path = look.options->filename,
-            .argument = look.options->format,
+            .argument = look.options->common.format,
             .error = abs(error),
             .signal = signals_caught(),
         };
@@ -94,12 +94,12 @@ static bool refuse(enum message message, int error)
 /* All that asks the system.  False if it failed. */
 static bool prepare(const struct look_options *options)
 {
-        enum image_use use = options->force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
+        enum image_use use = options->common.force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
         struct stat status;
         int error;
         enum message message;
 
-        if (!is_our_format(options->format))
+        if (!is_our_format(options->common.format))
                 return refuse(MESSAGE_FORMAT, 0);
         message = open_image(options->filename, use, &look.image, &error);
         if (message)
@@ -108,10 +108,10 @@ static bool prepare(const struct look_options *options)
                 return refuse(MESSAGE_OPEN_FAILED, errno);
         look.info.filename = options->filename;
         look.info.actual_size = (uint64_t)status.st_blocks * 512;
-        look.info.terminal = !options->json && isatty(STDOUT_FILENO);
-        if (!options->json)
+        look.info.terminal = !options->common.json && isatty(STDOUT_FILENO);
+        if (!options->common.json)
                 local_time_prepare();
-        if (!info_journals_look(&look.journals, &look.image, options->json))
+        if (!info_journals_look(&look.journals, &look.image, options->common.json))
                 return refuse(MESSAGE_OUT_OF_MEMORY, 0);
         look.info.journals = &look.journals.found;
         look.info.pending = look.journals.pending;
@@ -122,7 +122,8 @@ static bool prepare(const struct look_options *options)
 static void run_guest(const struct look_options *options)
 {
         static struct abi_call call;
-        const struct info_view *view = options->json ? &info_view_json : &info_view_human;
+        const struct info_view *view =
+            options->common.json ? &info_view_json : &info_view_human;
         const struct report_sink reports = {info_sink_take, &look.sink};
 
         if (options->count)
@@ -174,16 +175,9 @@ int info_command(int argc, char **argv)
 {
         struct look_options options;
         struct option_error error;
+        enum parse_result asked = look_parse(LOOK_INFO, argc, argv, &options, &error);
 
-        switch (look_parse(LOOK_INFO, argc, argv, &options, &error)) {
-        case LOOK_HELP:
-                return program_print(command, info_help);
-        case LOOK_VERSION:
-                return program_print(command, "instar info " INSTAR_VERSION "\n");
-        case LOOK_REJECTED:
-                return program_reject(command, &error);
-        case LOOK_RUN:
-                break;
-        }
+        if (asked != PARSE_RUN)
+                return program_answer(command, asked, info_help, &error);
         return run(&options);
 }

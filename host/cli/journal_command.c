@@ -15,7 +15,8 @@ static int show(const struct journal_options *options)
         int exit_code;
 
         text_start(&err);
-        exit_code = journal_show(options->path, options->json, STDOUT_FILENO, &err);
+        exit_code =
+            journal_show(options->path, options->common.json, STDOUT_FILENO, &err);
         text_write(&err, STDERR_FILENO);
         return exit_code;
 }
@@ -24,16 +25,9 @@ int journal_command(int argc, char **argv)
 {
         struct journal_options options;
         struct option_error error;
+        enum parse_result asked = journal_parse(argc, argv, &options, &error);
 
-        switch (journal_parse(argc, argv, &options, &error)) {
-        case JOURNAL_PARSE_HELP:
-                return program_print(command, journal_help);
-        case JOURNAL_PARSE_VERSION:
-                return program_print(command, "instar journal " INSTAR_VERSION "\n");
-        case JOURNAL_PARSE_REJECTED:
-                return program_reject(command, &error);
-        case JOURNAL_PARSE_SHOW:
-                break;
-        }
+        if (asked != PARSE_RUN)
+                return program_answer(command, asked, journal_help, &error);
         return show(&options);
 }

@@ -3,28 +3,18 @@
 #ifndef INSTAR_HOST_CLI_JOURNAL_OPTIONS_H
 #define INSTAR_HOST_CLI_JOURNAL_OPTIONS_H
 
-#include <getopt.h>
-#include <stdbool.h>
-
-#include "host/cli/options.h"
+#include "host/cli/command_line.h"
 
 /* All strings are argv's. */
 struct journal_options {
         const char *verb;
         const char *path; /* of the journal */
-        bool json;
-};
-
-enum journal_parse {
-        JOURNAL_PARSE_SHOW,
-        JOURNAL_PARSE_HELP,
-        JOURNAL_PARSE_VERSION,
-        JOURNAL_PARSE_REJECTED, /* *error says why */
+        struct common_options common;
 };
 
 /* Parse argv; argv[0] is the subcommand's name. */
-enum journal_parse journal_parse(int argc, char **argv, struct journal_options *options,
-                                 struct option_error *error);
+enum parse_result journal_parse(int argc, char **argv, struct journal_options *options,
+                                struct option_error *error);
 
 /* Every long option, ended by a row without a name (for the test that --help tells all).
  */

@@ -3,10 +3,7 @@
 #ifndef INSTAR_HOST_CLI_LOOK_OPTIONS_H
 #define INSTAR_HOST_CLI_LOOK_OPTIONS_H
 
-#include <getopt.h>
-#include <stdbool.h>
-
-#include "host/cli/options.h"
+#include "host/cli/command_line.h"
 
 enum look_command {
         LOOK_INFO, /* --count, no --bitmap */
@@ -16,23 +13,14 @@ enum look_command {
 /* All strings are argv's. */
 struct look_options {
         const char *filename;
-        const char *format; /* -f as given, NULL without */
+        struct common_options common;
         const char *bitmap; /* --bitmap; of `map`, not NULL */
-        bool json;
-        bool force_share; /* -U: take no locks */
         bool count;
 };
 
-enum look_parse {
-        LOOK_RUN,
-        LOOK_HELP,
-        LOOK_VERSION,
-        LOOK_REJECTED, /* *error says why */
-};
-
 /* Parse argv; argv[0] is the subcommand's name. */
-enum look_parse look_parse(enum look_command command, int argc, char **argv,
-                           struct look_options *options, struct option_error *error);
+enum parse_result look_parse(enum look_command command, int argc, char **argv,
+                             struct look_options *options, struct option_error *error);
 
 /* Every long option, ended by a row without a name (for the test that --help tells all).
  */

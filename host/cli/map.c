@@ -45,11 +45,11 @@ static enum message set_bitmap(const char *name)
 /* What fails without a guest; in the order in which it is told. */
 static enum message prepare(const struct look_options *options, int *error)
 {
-        enum image_use use = options->force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
+        enum image_use use = options->common.force_share ? IMAGE_LOOK_SHARED : IMAGE_LOOK;
         enum message message = set_bitmap(options->bitmap);
 
         *error = 0;
-        if (!message && !is_our_format(options->format))
+        if (!message && !is_our_format(options->common.format))
                 message = MESSAGE_FORMAT;
         if (!message)
                 message = open_image(options->filename, use, &map.image, error);
@@ -60,12 +60,13 @@ static void start_output(const struct look_options *options)
 {
         bool utf8 = false;
 
-        if (!options->json && isatty(STDOUT_FILENO)) {
+        if (!options->common.json && isatty(STDOUT_FILENO)) {
                 map.call.columns = map_picture_columns(terminal_width(STDOUT_FILENO));
                 utf8 = terminal_is_utf8();
         }
-        map_sink_start(&map.sink, STDOUT_FILENO, options->json ? &map_json : &map_human,
-                       map.call.columns, utf8);
+        map_sink_start(&map.sink, STDOUT_FILENO,
+                       options->common.json ? &map_json : &map_human, map.call.columns,
+                       utf8);
 }
 
 static int show(const struct look_options *options)
@@ -83,7 +84,7 @@ static int show(const struct look_options *options)
 static int run(const struct look_options *options)
 {
         struct message_values values = {.path = options->filename,
-                                        .argument = options->format};
+                                        .argument = options->common.format};
         enum message message = prepare(options, &values.error);
         int exit_code = EXIT_REFUSED;
 
@@ -100,16 +101,9 @@ int map_command(int argc, char **argv)
 {
         struct look_options options;
         struct option_error error;
+        enum parse_result asked = look_parse(LOOK_MAP, argc, argv, &options, &error);
 
-        switch (look_parse(LOOK_MAP, argc, argv, &options, &error)) {
-        case LOOK_HELP:
-                return program_print(command, map_help);
-        case LOOK_VERSION:
-                return program_print(command, "instar map " INSTAR_VERSION "\n");
-        case LOOK_REJECTED:
-                return program_reject(command, &error);
-        case LOOK_RUN:
-                break;
-        }
+        if (asked != PARSE_RUN)
+                return program_answer(command, asked, map_help, &error);
         return run(&options);
 }

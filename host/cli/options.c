@@ -8,9 +8,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "guest/rt/checked.h"
 #include "host/cli/options.h"
-#include "host/cli/size.h"
 
 static void set(struct option_error *error, enum message message, const char *argument)
 {
@@ -73,18 +71,6 @@ bool option_reject(struct option_error *error, enum message message, const char 
 {
         set(error, message, argument);
         return false;
-}
-
-bool option_take_memory_limit(const char *argument, uint64_t *limit,
-                              struct option_error *error)
-{
-        uint64_t asked = 0;
-
-        if (!size_parse(argument, &asked) || asked < OPTION_MEMORY_LEAST ||
-            asked > OPTION_MEMORY_MOST ||
-            !checked_round_up(asked, OPTION_MEMORY_UNIT, limit))
-                return option_reject(error, MESSAGE_MEMORY_LIMIT, argument);
-        return true;
 }
 
 void option_start(void)

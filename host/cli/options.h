@@ -20,17 +20,6 @@ struct option_error {
 bool option_reject(struct option_error *error, enum message message,
                    const char *argument);
 
-/* Bounds of --memory-limit, bytes. */
-#define OPTION_MEMORY_DEFAULT (UINT64_C(256) << 20)
-#define OPTION_MEMORY_LEAST   (UINT64_C(4) << 20)
-#define OPTION_MEMORY_MOST    (UINT64_C(16) << 30)
-#define OPTION_MEMORY_UNIT    (UINT64_C(2) << 20)
-
-/* The argument of --memory-limit: *limit is a multiple of OPTION_MEMORY_UNIT.  False, and
- * *error filled in, if it is none or out of bounds. */
-bool option_take_memory_limit(const char *argument, uint64_t *limit,
-                              struct option_error *error);
-
 /*
  * getopt_long(3) in its "return in order" mode ('-' first in `short_options`, then ':'):
  * positional arguments are options to it, so they may stand anywhere, and argv is not

@@ -73,21 +73,46 @@ static void append_usage(struct text *text)
                   "'instar SUBCOMMAND --help' tells more.\n");
 }
 
+int program_refuse(const char *command, enum message message,
+                   const struct message_values *values)
+{
+        struct text err;
+
+        text_start(&err);
+        message_append(&err, command, message, values);
+        text_write(&err, STDERR_FILENO);
+        return EXIT_REFUSED;
+}
+
+int program_deliver(const char *command, enum message failed, const struct text *out,
+                    const struct text *err, int exit_code)
+{
+        const struct message_values values = {.error = text_write(out, STDOUT_FILENO)};
+
+        if (values.error)
+                exit_code = program_refuse(command, failed, &values);
+        text_write(err, STDERR_FILENO);
+        return exit_code;
+}
+
 int program_print(const char *command, const char *string)
 {
         struct text out;
-        struct text err;
         struct message_values values = {0};
 
         text_start(&out);
-        text_start(&err);
         text_string(&out, string);
         values.error = text_write(&out, STDOUT_FILENO);
-        if (!values.error)
-                return EXIT_DONE;
-        message_append(&err, command, MESSAGE_PRINT_FAILED, &values);
-        text_write(&err, STDERR_FILENO);
-        return EXIT_REFUSED;
+        return values.error ? program_refuse(command, MESSAGE_PRINT_FAILED, &values)
+                            : EXIT_DONE;
+}
+
+static int print_version(const char *command)
+{
+        char version[64];
+
+        stpcpy(stpcpy(stpcpy(version, command), " " INSTAR_VERSION), "\n");
+        return program_print(command, version);
 }
 
 static int print_usage(void)
@@ -100,7 +125,8 @@ static int print_usage(void)
         return program_print("instar", usage.bytes);
 }
 
-int program_reject(const char *command, const struct option_error *error)
+/* What the option parser rejects, and where help is. */
+static int reject_options(const char *command, const struct option_error *error)
 {
         struct text err;
         struct message_values values = {.argument = error->argument,
@@ -115,11 +141,27 @@ int program_reject(const char *command, const struct option_error *error)
         return EXIT_COMMAND_LINE;
 }
 
+int program_answer(const char *command, enum parse_result asked, const char *help,
+                   const struct option_error *error)
+{
+        switch (asked) {
+        case PARSE_HELP:
+                return program_print(command, help);
+        case PARSE_VERSION:
+                return print_version(command);
+        case PARSE_REJECTED:
+                return reject_options(command, error);
+        default: /* PARSE_NO_MEMORY */
+                return program_refuse(command, MESSAGE_OUT_OF_MEMORY,
+                                      &(struct message_values){0});
+        }
+}
+
 static int reject(enum message message, const char *argument)
 {
         struct option_error error = {.message = message, .argument = argument};
 
-        return program_reject("instar", &error);
+        return reject_options("instar", &error);
 }
 
 /* No subcommand: the message, then what there is to choose from. */
@@ -168,7 +210,7 @@ int program_run(int argc, char **argv)
         if (strcmp(argv[1], "-h") == 0 || is_option(argv[1], "--help"))
                 return print_usage();
         if (strcmp(argv[1], "-V") == 0 || is_option(argv[1], "--version"))
-                return program_print("instar", "instar " INSTAR_VERSION "\n");
+                return print_version("instar");
         if (argv[1][0] == '-' && argv[1][1] != '\0')
                 return reject(MESSAGE_OPTION_UNKNOWN, argv[1]);
         subcommand = find_subcommand(argv[1]);

@@ -3,7 +3,7 @@
 #ifndef INSTAR_HOST_CLI_PROGRAM_H
 #define INSTAR_HOST_CLI_PROGRAM_H
 
-#include "host/cli/options.h"
+#include "host/cli/command_line.h"
 
 /* The build says it (-DINSTAR_VERSION); this is for a build without. */
 #ifndef INSTAR_VERSION
@@ -14,11 +14,21 @@
  * --version.  Returns the exit code. */
 int program_run(int argc, char **argv);
 
-/* Print help or the version on stdout.  Returns the exit code: a write that fails is an
- * error.  `command` is "instar" or "instar SUBCOMMAND". */
+/* Say one thing on stderr.  Returns the exit code.  Here and below, `command` is "instar"
+ * or "instar SUBCOMMAND". */
+int program_refuse(const char *command, enum message message,
+                   const struct message_values *values);
+
+/* Write both texts; a full disk behind stdout is an error, `failed`, whatever has been
+ * done.  Returns the exit code. */
+int program_deliver(const char *command, enum message failed, const struct text *out,
+                    const struct text *err, int exit_code);
+
+/* Print a text on stdout.  Returns the exit code: a write that fails is an error. */
 int program_print(const char *command, const char *string);
 
-/* Say what the option parser rejects, and where help is.  Returns the exit code. */
-int program_reject(const char *command, const struct option_error *error);
+/* What a command line asks for that is not to be run.  Returns the exit code. */
+int program_answer(const char *command, enum parse_result asked, const char *help,
+                   const struct option_error *error);
 
 #endif

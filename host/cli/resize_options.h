@@ -6,31 +6,20 @@
 #ifndef INSTAR_HOST_CLI_RESIZE_OPTIONS_H
 #define INSTAR_HOST_CLI_RESIZE_OPTIONS_H
 
-#include "host/cli/options.h"
+#include "host/cli/command_line.h"
 
 /* All strings are argv's. */
 struct resize_options {
         const char *filename;
-        const char *size;   /* with its sign, if it has one */
-        const char *format; /* -f as given, NULL without */
-        bool json;
-        bool quiet;
+        const char *size; /* with its sign, if it has one */
+        const char *less; /* the last word of argv, where it is a size with a minus sign;
+                           * then the size */
         bool shrink;
-        bool no_ownership_scan;
-        const char *journal_directory; /* --journal-dir, NULL without */
-        bool discard_journal;
-        uint64_t memory_limit; /* bytes, a multiple of OPTION_MEMORY_UNIT */
-};
-
-enum resize_parse {
-        RESIZE_RUN,
-        RESIZE_HELP,
-        RESIZE_VERSION,
-        RESIZE_REJECTED, /* *error says why */
+        struct common_options common;
 };
 
 /* Parse argv; argv[0] is the subcommand's name. */
-enum resize_parse resize_parse(int argc, char **argv, struct resize_options *options,
+enum parse_result resize_parse(int argc, char **argv, struct resize_options *options,
                                struct option_error *error);
 
 /*

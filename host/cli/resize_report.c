@@ -50,13 +50,13 @@ static int report_success(const struct resize_options *options,
         const struct message_values none = {0};
 
         /* The guest tells what it did where it comes to its end. */
-        if (options->json && !report->result.actions_applied) {
+        if (options->common.json && !report->result.actions_applied) {
                 message_append(err, command, MESSAGE_RESULT_UNKNOWN, &none);
                 return EXIT_REFUSED;
         }
-        if (options->json)
+        if (options->common.json)
                 append_json(out, &report->result);
-        else if (!options->quiet)
+        else if (!options->common.quiet)
                 text_string(out, "Image resized.\n");
         edit_words_leftovers(words, report, err);
         return EXIT_DONE;

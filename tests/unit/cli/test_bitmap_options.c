@@ -12,7 +12,7 @@ static struct option_error error;
 /* Parse the words up to NULL behind "bitmap". */
 #define PARSE(...) parse((char *[]){"bitmap", __VA_ARGS__, NULL})
 
-static enum bitmap_parse parse(char **argv)
+static enum parse_result parse(char **argv)
 {
         int argc = 0;
 
@@ -21,10 +21,10 @@ static enum bitmap_parse parse(char **argv)
         return bitmap_parse(argc, argv, &options, &error);
 }
 
-static void expect_rejected(enum bitmap_parse result, enum message message,
+static void expect_rejected(enum parse_result result, enum message message,
                             const char *argument)
 {
-        assert_int_equal(result, BITMAP_REJECTED);
+        assert_int_equal(result, PARSE_REJECTED);
         assert_int_equal(error.message, message);
         assert_string_equal(error.argument, argument);
 }
@@ -38,13 +38,12 @@ static void expect_actions(size_t count, const uint32_t *actions)
 static void repeated_flags_keep_their_true_order(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--add", "--remove", "--add", "x.qcow2", "b0"),
-                         BITMAP_RUN);
+        assert_int_equal(PARSE("--add", "--remove", "--add", "x.qcow2", "b0"), PARSE_RUN);
         expect_actions(3,
                        (uint32_t[]){ABI_ACTION_ADD, ABI_ACTION_REMOVE, ABI_ACTION_ADD});
         assert_true(options.adds);
         assert_int_equal(PARSE("--disable", "x", "--clear", "b", "--enable", "--clear"),
-                         BITMAP_RUN);
+                         PARSE_RUN);
         expect_actions(4, (uint32_t[]){ABI_ACTION_DISABLE, ABI_ACTION_CLEAR,
                                        ABI_ACTION_ENABLE, ABI_ACTION_CLEAR});
         assert_false(options.adds);
@@ -54,11 +53,11 @@ static void options_may_stand_behind_positionals(void **state)
 {
         (void)state;
         assert_int_equal(PARSE("x.qcow2", "b0", "--add", "-g", "64k", "--output", "json"),
-                         BITMAP_RUN);
+                         PARSE_RUN);
         assert_string_equal(options.filename, "x.qcow2");
         assert_string_equal(options.target, "b0");
         assert_string_equal(options.granularity, "64k");
-        assert_true(options.json);
+        assert_true(options.common.json);
         expect_actions(1, (uint32_t[]){ABI_ACTION_ADD});
 }
 
@@ -73,15 +72,14 @@ static void posixly_correct_changes_nothing(void **state)
 static void behind_two_dashes_everything_is_positional(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--add", "--", "--remove", "-g"), BITMAP_RUN);
+        assert_int_equal(PARSE("--add", "--", "--remove", "-g"), PARSE_RUN);
         assert_string_equal(options.filename, "--remove");
         assert_string_equal(options.target, "-g");
         expect_actions(1, (uint32_t[]){ABI_ACTION_ADD});
-        assert_int_equal(PARSE("--add", "x", "--", "--"), BITMAP_RUN);
+        assert_int_equal(PARSE("--add", "x", "--", "--"), PARSE_RUN);
         assert_string_equal(options.target, "--");
-        assert_int_equal(PARSE("--add", "x", "b", "--"), BITMAP_RUN);
-        assert_int_equal(PARSE("--add", "-", "-"),
-                         BITMAP_RUN); /* a name, not an option */
+        assert_int_equal(PARSE("--add", "x", "b", "--"), PARSE_RUN);
+        assert_int_equal(PARSE("--add", "-", "-"), PARSE_RUN); /* a name, not an option */
         assert_string_equal(options.filename, "-");
         expect_rejected(PARSE("--", "x", "b", "--add"), MESSAGE_EXTRA_POSITIONAL,
                         "--add");
@@ -90,11 +88,11 @@ static void behind_two_dashes_everything_is_positional(void **state)
 static void arguments_may_be_attached_or_begin_with_a_dash(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--add", "-g512", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--add", "-g512", "x", "b"), PARSE_RUN);
         assert_string_equal(options.granularity, "512");
-        assert_int_equal(PARSE("--add", "--granularity=-1", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--add", "--granularity=-1", "x", "b"), PARSE_RUN);
         assert_string_equal(options.granularity, "-1");
-        assert_int_equal(PARSE("--merge", "--add", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--merge", "--add", "x", "b"), PARSE_RUN);
         assert_int_equal(options.source_count, 1);
         assert_string_equal(options.sources[0], "--add");
         assert_int_equal(options.metadata_count, 0);
@@ -105,10 +103,10 @@ static void the_last_granularity_format_and_output_count(void **state)
         (void)state;
         assert_int_equal(PARSE("-g", "64k", "--add", "-g", "32k", "-f", "raw", "-fqcow2",
                                "--output=json", "--output=human", "x", "b"),
-                         BITMAP_RUN);
+                         PARSE_RUN);
         assert_string_equal(options.granularity, "32k");
-        assert_string_equal(options.format, "qcow2");
-        assert_false(options.json);
+        assert_string_equal(options.common.format, "qcow2");
+        assert_false(options.common.json);
 }
 
 static void unambiguous_abbreviations_are_understood(void **state)
@@ -116,13 +114,13 @@ static void unambiguous_abbreviations_are_understood(void **state)
         (void)state;
         assert_int_equal(PARSE("--a", "--rem", "--c", "--en", "--dis", "--gran=1M",
                                "--form", "qcow2", "--out", "json", "x", "b"),
-                         BITMAP_RUN);
+                         PARSE_RUN);
         expect_actions(5,
                        (uint32_t[]){ABI_ACTION_ADD, ABI_ACTION_REMOVE, ABI_ACTION_CLEAR,
                                     ABI_ACTION_ENABLE, ABI_ACTION_DISABLE});
         assert_string_equal(options.granularity, "1M");
-        assert_string_equal(options.format, "qcow2");
-        assert_true(options.json);
+        assert_string_equal(options.common.format, "qcow2");
+        assert_true(options.common.json);
 }
 
 static void ambiguous_abbreviations_are_rejected_with_the_candidates(void **state)
@@ -138,7 +136,7 @@ static void ambiguous_abbreviations_are_rejected_with_the_candidates(void **stat
 static void options_of_our_own_make_no_abbreviation_ambiguous(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--m", "s", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--m", "s", "x", "b"), PARSE_RUN);
         assert_string_equal(options.sources[0], "s");
         expect_rejected(PARSE("--add", "--memory-lim", "8M", "x", "b"),
                         MESSAGE_OPTION_UNKNOWN, "--memory-lim");
@@ -151,10 +149,10 @@ static void options_of_our_own_are_understood_in_full(void **state)
         (void)state;
         assert_int_equal(PARSE("--add", "--no-ownership-scan", "--journal-dir", "/j",
                                "--memory-limit=8M", "x", "b"),
-                         BITMAP_RUN);
-        assert_true(options.no_ownership_scan);
-        assert_string_equal(options.journal_directory, "/j");
-        assert_int_equal(options.memory_limit, 8 << 20);
+                         PARSE_RUN);
+        assert_true(options.common.no_ownership_scan);
+        assert_string_equal(options.common.journal_directory, "/j");
+        assert_int_equal(options.common.memory_limit, 8 << 20);
         expect_rejected(PARSE("--add", "--journal-dir=", "x", "b"),
                         MESSAGE_JOURNAL_DIRECTORY, "");
 }
@@ -165,15 +163,15 @@ static void the_memory_limit_has_bounds_and_is_rounded_up(void **state)
                                         "x", "-4M",     "",   "1.5G"};
 
         (void)state;
-        assert_int_equal(PARSE("--add", "x", "b"), BITMAP_RUN);
-        assert_int_equal(options.memory_limit, 256 << 20);
-        assert_int_equal(PARSE("--add", "--memory-limit", "4M", "x", "b"), BITMAP_RUN);
-        assert_int_equal(options.memory_limit, 4 << 20);
+        assert_int_equal(PARSE("--add", "x", "b"), PARSE_RUN);
+        assert_int_equal(options.common.memory_limit, 0);
+        assert_int_equal(PARSE("--add", "--memory-limit", "4M", "x", "b"), PARSE_RUN);
+        assert_int_equal(options.common.memory_limit, 4 << 20);
         assert_int_equal(PARSE("--add", "--memory-limit", "4194305", "x", "b"),
-                         BITMAP_RUN);
-        assert_int_equal(options.memory_limit, 6 << 20);
-        assert_int_equal(PARSE("--add", "--memory-limit", "16G", "x", "b"), BITMAP_RUN);
-        assert_int_equal(options.memory_limit, UINT64_C(16) << 30);
+                         PARSE_RUN);
+        assert_int_equal(options.common.memory_limit, 6 << 20);
+        assert_int_equal(PARSE("--add", "--memory-limit", "16G", "x", "b"), PARSE_RUN);
+        assert_int_equal(options.common.memory_limit, UINT64_C(16) << 30);
         for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
                 expect_rejected(PARSE("--add", "--memory-limit", refused[i], "x", "b"),
                                 MESSAGE_MEMORY_LIMIT, refused[i]);
@@ -184,11 +182,11 @@ static void unsupported_options_are_parsed(void **state)
         (void)state;
         assert_int_equal(PARSE("--object", "secret,id=s", "--image-opts", "-b", "f", "-F",
                                "raw", "x", "b"),
-                         BITMAP_RUN);
+                         PARSE_RUN);
         assert_true(options.object && options.image_opts && options.cross_file);
-        assert_int_equal(PARSE("--source-file", "f", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--source-file", "f", "x", "b"), PARSE_RUN);
         assert_true(options.cross_file && !options.object && !options.image_opts);
-        assert_int_equal(PARSE("--source-format=raw", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--source-format=raw", "x", "b"), PARSE_RUN);
         assert_true(options.cross_file);
 }
 
@@ -234,18 +232,17 @@ static void exactly_two_positionals_are_taken(void **state)
         expect_rejected(PARSE("--add"), MESSAGE_NO_POSITIONALS, "");
         expect_rejected(PARSE("--add", "x"), MESSAGE_NO_BITMAP_NAME, "x");
         expect_rejected(PARSE("--add", "x", "b", "c"), MESSAGE_EXTRA_POSITIONAL, "c");
-        assert_int_equal(PARSE("--add", "", ""),
-                         BITMAP_RUN); /* refused later, in words */
+        assert_int_equal(PARSE("--add", "", ""), PARSE_RUN); /* refused later, in words */
 }
 
 static void to_remove_all_takes_an_image_and_no_bitmap(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--remove-all", "x"), BITMAP_RUN);
+        assert_int_equal(PARSE("--remove-all", "x"), PARSE_RUN);
         assert_true(options.remove_all);
         assert_int_equal(options.metadata_count, 0);
-        assert_int_equal(PARSE("x", "--remove-all", "--output=json"), BITMAP_RUN);
-        assert_int_equal(PARSE("--remove", "x", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("x", "--remove-all", "--output=json"), PARSE_RUN);
+        assert_int_equal(PARSE("--remove", "x", "b"), PARSE_RUN);
         assert_false(options.remove_all);
         expect_rejected(PARSE("--remove-all"), MESSAGE_NO_FILENAME, "");
         expect_rejected(PARSE("--remove-all", "x", "b"), MESSAGE_EXTRA_POSITIONAL, "b");
@@ -256,19 +253,19 @@ static void to_remove_all_takes_an_image_and_no_bitmap(void **state)
 static void a_file_name_is_literal(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--add", "json:{\"driver\":\"raw\"}", "b"), BITMAP_RUN);
+        assert_int_equal(PARSE("--add", "json:{\"driver\":\"raw\"}", "b"), PARSE_RUN);
         assert_string_equal(options.filename, "json:{\"driver\":\"raw\"}");
 }
 
 static void help_and_version_win_where_they_stand(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--help"), BITMAP_HELP);
-        assert_int_equal(PARSE("-h"), BITMAP_HELP);
-        assert_int_equal(PARSE("--add", "x", "b", "c?", "--help"), BITMAP_REJECTED);
-        assert_int_equal(PARSE("--add", "--help", "--bogus"), BITMAP_HELP);
-        assert_int_equal(PARSE("--version"), BITMAP_VERSION);
-        assert_int_equal(PARSE("-V", "--help"), BITMAP_VERSION);
+        assert_int_equal(PARSE("--help"), PARSE_HELP);
+        assert_int_equal(PARSE("-h"), PARSE_HELP);
+        assert_int_equal(PARSE("--add", "x", "b", "c?", "--help"), PARSE_REJECTED);
+        assert_int_equal(PARSE("--add", "--help", "--bogus"), PARSE_HELP);
+        assert_int_equal(PARSE("--version"), PARSE_VERSION);
+        assert_int_equal(PARSE("-V", "--help"), PARSE_VERSION);
 }
 
 static void more_flags_than_fit_are_counted_and_not_stored(void **state)
@@ -279,7 +276,7 @@ static void more_flags_than_fit_are_counted_and_not_stored(void **state)
                                "2", "--merge", "3", "--merge", "4", "--merge", "5",
                                "--merge", "6", "--merge", "7", "--merge", "8", "--merge",
                                "9", "x", "b"),
-                         BITMAP_RUN);
+                         PARSE_RUN);
         assert_int_equal(options.metadata_count, 9);
         assert_int_equal(options.metadata[7], ABI_ACTION_ADD);
         assert_int_equal(options.source_count, 9);

@@ -214,10 +214,10 @@ static void only_qcow2_is_a_format(void **state)
         struct bitmap_options options = adding(NULL);
 
         (void)state;
-        options.format = "qcow2";
+        options.common.format = "qcow2";
         assert_int_equal(refuse(&options), MESSAGE_NONE);
         for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-                options.format = refused[i];
+                options.common.format = refused[i];
                 assert_int_equal(refuse(&options), MESSAGE_FORMAT);
                 assert_string_equal(values.argument, refused[i]);
         }
@@ -230,7 +230,7 @@ static void the_ownership_scan_is_left_out_only_on_request(void **state)
         (void)state;
         assert_int_equal(refuse(&options), MESSAGE_NONE);
         assert_int_equal(call.flags, 0);
-        options.no_ownership_scan = true;
+        options.common.no_ownership_scan = true;
         assert_int_equal(refuse(&options), MESSAGE_NONE);
         assert_int_equal(call.flags, ABI_CALL_NO_OWNERSHIP_SCAN);
 }
@@ -328,7 +328,7 @@ static void spoil_pool(struct bitmap_options *options)
 
 static void spoil_format(struct bitmap_options *options)
 {
-        options->format = "raw";
+        options->common.format = "raw";
 }
 
 static const struct {
@@ -400,7 +400,7 @@ static void no_action_is_told_after_the_unsupported_and_before_the_rest(void **s
         assert_int_equal(refuse(&options), MESSAGE_NO_ACTION);
         options.granularity = "3";
         options.target = "";
-        options.format = "raw";
+        options.common.format = "raw";
         assert_int_equal(refuse(&options), MESSAGE_NO_ACTION);
         for (size_t i = 0; i < 3; i++) {
                 options = harmless();

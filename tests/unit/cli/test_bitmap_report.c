@@ -13,7 +13,7 @@ static struct text err;
 static const struct bitmap_options human = {
     .filename = "x.qcow2", .target = "b0", .source_count = 2, .sources = {"s0", "s1"}};
 static const struct bitmap_options json = {
-    .filename = "x.qcow2", .target = "b0", .json = true};
+    .filename = "x.qcow2", .target = "b0", .common.json = true};
 
 static struct edit_report done(void)
 {
@@ -59,7 +59,7 @@ static void json_is_the_exact_envelope(void **state)
 static void where_all_went_json_says_how_many(void **state)
 {
         const struct bitmap_options all = {
-            .filename = "x.qcow2", .remove_all = true, .json = true};
+            .filename = "x.qcow2", .remove_all = true, .common.json = true};
         struct edit_report report = done();
 
         (void)state;

@@ -12,7 +12,7 @@ static struct option_error error;
 
 #define MAX_WORDS 16
 
-static enum check_parse parse(const char *first, ...)
+static enum parse_result parse(const char *first, ...)
 {
         static char name[] = "check";
         static char words[MAX_WORDS][64];
@@ -45,10 +45,10 @@ static void options_may_stand_anywhere(void **state)
 {
         (void)state;
         assert_int_equal(PARSE("a", "-n", "b", "--output", "json", "--", "-q"),
-                         CHECK_RUN);
+                         PARSE_RUN);
         assert_true(options.dry_run);
-        assert_true(options.json);
-        assert_false(options.quiet);
+        assert_true(options.common.json);
+        assert_false(options.common.quiet);
         assert_int_equal(options.path_count, 3);
         assert_string_equal(options.paths[0], "a");
         assert_string_equal(options.paths[1], "b");
@@ -60,30 +60,30 @@ static void every_option_is_taken(void **state)
         (void)state;
         assert_int_equal(PARSE("--quiet", "--discard-journal", "--journal-dir", "/j",
                                "-f", "qcow2", "--memory-limit=4M", "-p", "x"),
-                         CHECK_RUN);
-        assert_true(options.quiet);
+                         PARSE_RUN);
+        assert_true(options.common.quiet);
         assert_true(options.progress);
-        assert_false(options.force_share);
-        assert_int_equal(options.memory_limit, 4 << 20);
-        assert_true(options.discard_journal);
-        assert_string_equal(options.journal_directory, "/j");
-        assert_string_equal(options.format, "qcow2");
-        assert_int_equal(PARSE("--progress", "-U", "x"), CHECK_RUN);
-        assert_true(options.force_share);
-        assert_int_equal(options.memory_limit, 0);
+        assert_false(options.common.force_share);
+        assert_int_equal(options.common.memory_limit, 4 << 20);
+        assert_true(options.common.discard_journal);
+        assert_string_equal(options.common.journal_directory, "/j");
+        assert_string_equal(options.common.format, "qcow2");
+        assert_int_equal(PARSE("--progress", "-U", "x"), PARSE_RUN);
+        assert_true(options.common.force_share);
+        assert_int_equal(options.common.memory_limit, 0);
         assert_null(options.reset_in_use);
-        assert_int_equal(PARSE("--reset-in-use", "-b", "-n", "x"), CHECK_RUN);
+        assert_int_equal(PARSE("--reset-in-use", "-b", "-n", "x"), PARSE_RUN);
         assert_string_equal(options.reset_in_use, "-b");
-        assert_int_equal(PARSE("--all"), CHECK_RUN);
+        assert_int_equal(PARSE("--all"), PARSE_RUN);
         assert_true(options.all);
         assert_int_equal(options.path_count, 0);
-        assert_int_equal(PARSE("x", "-h"), CHECK_HELP);
-        assert_int_equal(PARSE("-V"), CHECK_VERSION);
+        assert_int_equal(PARSE("x", "-h"), PARSE_HELP);
+        assert_int_equal(PARSE("-V"), PARSE_VERSION);
 }
 
-static void expect_rejected(enum check_parse result, enum message message)
+static void expect_rejected(enum parse_result result, enum message message)
 {
-        assert_int_equal(result, CHECK_REJECTED);
+        assert_int_equal(result, PARSE_REJECTED);
         assert_int_equal(error.message, message);
 }
 

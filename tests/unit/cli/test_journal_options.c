@@ -11,7 +11,7 @@ static struct option_error error;
 /* Parse the words up to NULL behind "journal". */
 #define PARSE(...) parse((char *[]){"journal", __VA_ARGS__, NULL})
 
-static enum journal_parse parse(char **argv)
+static enum parse_result parse(char **argv)
 {
         int argc = 0;
 
@@ -20,10 +20,10 @@ static enum journal_parse parse(char **argv)
         return journal_parse(argc, argv, &options, &error);
 }
 
-static void expect_rejected(enum journal_parse result, enum message message,
+static void expect_rejected(enum parse_result result, enum message message,
                             const char *argument)
 {
-        assert_int_equal(result, JOURNAL_PARSE_REJECTED);
+        assert_int_equal(result, PARSE_REJECTED);
         assert_int_equal(error.message, message);
         assert_string_equal(error.argument, argument);
 }
@@ -31,17 +31,17 @@ static void expect_rejected(enum journal_parse result, enum message message,
 static void options_may_stand_anywhere(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("show", "x"), JOURNAL_PARSE_SHOW);
+        assert_int_equal(PARSE("show", "x"), PARSE_RUN);
         assert_string_equal(options.path, "x");
-        assert_false(options.json);
-        assert_int_equal(PARSE("--output", "json", "show", "x"), JOURNAL_PARSE_SHOW);
-        assert_true(options.json);
+        assert_false(options.common.json);
+        assert_int_equal(PARSE("--output", "json", "show", "x"), PARSE_RUN);
+        assert_true(options.common.json);
         assert_int_equal(PARSE("show", "--output=json", "x", "--output=human"),
-                         JOURNAL_PARSE_SHOW);
-        assert_false(options.json);
-        assert_int_equal(PARSE("show", "--", "--output"), JOURNAL_PARSE_SHOW);
+                         PARSE_RUN);
+        assert_false(options.common.json);
+        assert_int_equal(PARSE("show", "--", "--output"), PARSE_RUN);
         assert_string_equal(options.path, "--output");
-        assert_int_equal(PARSE("show", "-"), JOURNAL_PARSE_SHOW);
+        assert_int_equal(PARSE("show", "-"), PARSE_RUN);
         assert_string_equal(options.path, "-");
 }
 
@@ -74,9 +74,9 @@ static void help_tells_every_option(void **state)
         char word[64];
 
         (void)state;
-        assert_int_equal(PARSE("show", "--help"), JOURNAL_PARSE_HELP);
-        assert_int_equal(PARSE("-h"), JOURNAL_PARSE_HELP);
-        assert_int_equal(PARSE("-V"), JOURNAL_PARSE_VERSION);
+        assert_int_equal(PARSE("show", "--help"), PARSE_HELP);
+        assert_int_equal(PARSE("-h"), PARSE_HELP);
+        assert_int_equal(PARSE("-V"), PARSE_VERSION);
         for (const struct option *row = journal_long_options(); row->name; row++) {
                 strcpy(stpcpy(word, "--"), row->name);
                 assert_non_null(strstr(journal_help, word));

@@ -11,7 +11,7 @@ static struct option_error error;
 
 #define MAX_WORDS 16
 
-static enum look_parse parse(enum look_command command, const char *first, ...)
+static enum parse_result parse(enum look_command command, const char *first, ...)
 {
         static char name[] = "info";
         static char words[MAX_WORDS][64];
@@ -35,14 +35,14 @@ static enum look_parse parse(enum look_command command, const char *first, ...)
 static void options_may_stand_anywhere(void **state)
 {
         (void)state;
-        assert_int_equal(INFO("x", "-U", "--output", "json"), LOOK_RUN);
+        assert_int_equal(INFO("x", "-U", "--output", "json"), PARSE_RUN);
         assert_string_equal(options.filename, "x");
-        assert_true(options.force_share);
-        assert_true(options.json);
-        assert_int_equal(INFO("--", "-U"), LOOK_RUN);
+        assert_true(options.common.force_share);
+        assert_true(options.common.json);
+        assert_int_equal(INFO("--", "-U"), PARSE_RUN);
         assert_string_equal(options.filename, "-U");
-        assert_false(options.force_share);
-        assert_int_equal(MAP("x", "--bitmap", "b0"), LOOK_RUN);
+        assert_false(options.common.force_share);
+        assert_int_equal(MAP("x", "--bitmap", "b0"), PARSE_RUN);
         assert_string_equal(options.filename, "x");
         assert_string_equal(options.bitmap, "b0");
 }
@@ -52,35 +52,35 @@ static void every_option_is_taken_and_the_last_of_its_kind_counts(void **state)
         (void)state;
         assert_int_equal(INFO("--count", "--force-share", "-f", "raw", "--format=qcow2",
                               "--output=json", "--output", "human", "x"),
-                         LOOK_RUN);
+                         PARSE_RUN);
         assert_true(options.count);
-        assert_true(options.force_share);
-        assert_string_equal(options.format, "qcow2");
-        assert_false(options.json);
-        assert_int_equal(MAP("--bitmap", "a", "--bitmap=b", "x"), LOOK_RUN);
+        assert_true(options.common.force_share);
+        assert_string_equal(options.common.format, "qcow2");
+        assert_false(options.common.json);
+        assert_int_equal(MAP("--bitmap", "a", "--bitmap=b", "x"), PARSE_RUN);
         assert_string_equal(options.bitmap, "b");
-        assert_int_equal(MAP("--bitmap=", "x"), LOOK_RUN);
+        assert_int_equal(MAP("--bitmap=", "x"), PARSE_RUN);
         assert_string_equal(options.bitmap, "");
-        assert_int_equal(INFO("x", "y", "-h"), LOOK_REJECTED);
-        assert_int_equal(INFO("x", "-h", "y"), LOOK_HELP);
-        assert_int_equal(MAP("-V"), LOOK_VERSION);
+        assert_int_equal(INFO("x", "y", "-h"), PARSE_REJECTED);
+        assert_int_equal(INFO("x", "-h", "y"), PARSE_HELP);
+        assert_int_equal(MAP("-V"), PARSE_VERSION);
 }
 
 static void a_unique_abbreviation_is_the_option(void **state)
 {
         (void)state;
         assert_int_equal(INFO("--forc", "--c", "--out", "json", "--form", "qcow2", "x"),
-                         LOOK_RUN);
-        assert_true(options.count && options.force_share && options.json);
-        assert_string_equal(options.format, "qcow2");
-        assert_int_equal(MAP("--b", "n", "x"), LOOK_RUN);
+                         PARSE_RUN);
+        assert_true(options.count && options.common.force_share && options.common.json);
+        assert_string_equal(options.common.format, "qcow2");
+        assert_int_equal(MAP("--b", "n", "x"), PARSE_RUN);
         assert_string_equal(options.bitmap, "n");
 }
 
-static void expect_rejected(enum look_parse result, enum message message,
+static void expect_rejected(enum parse_result result, enum message message,
                             const char *argument)
 {
-        assert_int_equal(result, LOOK_REJECTED);
+        assert_int_equal(result, PARSE_REJECTED);
         assert_int_equal(error.message, message);
         assert_string_equal(error.argument, argument);
 }

@@ -12,7 +12,7 @@ static struct option_error error;
 /* Parse the words up to NULL behind "resize". */
 #define PARSE(...) parse((char *[]){"resize", __VA_ARGS__, NULL})
 
-static enum resize_parse parse(char **argv)
+static enum parse_result parse(char **argv)
 {
         int argc = 0;
 
@@ -24,36 +24,36 @@ static enum resize_parse parse(char **argv)
 static void the_size_may_be_negative_at_the_end(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--shrink", "x.qcow2", "-1G"), RESIZE_RUN);
+        assert_int_equal(PARSE("--shrink", "x.qcow2", "-1G"), PARSE_RUN);
         assert_string_equal(options.filename, "x.qcow2");
         assert_string_equal(options.size, "-1G");
         assert_true(options.shrink);
-        assert_int_equal(PARSE("x.qcow2", "--shrink", "--", "-1G"), RESIZE_RUN);
+        assert_int_equal(PARSE("x.qcow2", "--shrink", "--", "-1G"), PARSE_RUN);
         assert_string_equal(options.size, "-1G");
-        assert_int_equal(PARSE("x.qcow2", "+1G", "-q"), RESIZE_RUN);
-        assert_true(options.quiet);
-        assert_int_equal(PARSE("x.qcow2", "1G", "-1G"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("x.qcow2", "+1G", "-q"), PARSE_RUN);
+        assert_true(options.common.quiet);
+        assert_int_equal(PARSE("x.qcow2", "1G", "-1G"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_EXTRA_POSITIONAL);
-        assert_int_equal(PARSE("-1G", "x.qcow2"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("-1G", "x.qcow2"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_OPTION_UNKNOWN);
 }
 
 static void what_is_missing_or_too_much_is_rejected(void **state)
 {
         (void)state;
-        assert_int_equal(PARSE("--shrink"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("--shrink"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_NO_FILENAME);
-        assert_int_equal(PARSE("x.qcow2"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("x.qcow2"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_NO_SIZE);
-        assert_int_equal(PARSE("x.qcow2", "1G", "2G"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("x.qcow2", "1G", "2G"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_EXTRA_POSITIONAL);
-        assert_int_equal(PARSE("--output", "xml", "x.qcow2", "1G"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("--output", "xml", "x.qcow2", "1G"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_OUTPUT_FORMAT);
-        assert_int_equal(PARSE("--journal-dir", "", "x.qcow2", "1G"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("--journal-dir", "", "x.qcow2", "1G"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_JOURNAL_DIRECTORY);
-        assert_int_equal(PARSE("--memory-limit", "1", "x.qcow2", "1G"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("--memory-limit", "1", "x.qcow2", "1G"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_MEMORY_LIMIT);
-        assert_int_equal(PARSE("--preallocation=off", "x.qcow2", "1G"), RESIZE_REJECTED);
+        assert_int_equal(PARSE("--preallocation=off", "x.qcow2", "1G"), PARSE_REJECTED);
         assert_int_equal(error.message, MESSAGE_OPTION_UNKNOWN);
 }
 
@@ -91,7 +91,7 @@ static void what_is_no_size_or_format_is_refused(void **state)
                 assert_int_equal(resize_call(&options, &call, &values), MESSAGE_SIZE);
                 assert_string_equal(values.argument, sizes[i]);
         }
-        options = (struct resize_options){.size = "1G", .format = "raw"};
+        options = (struct resize_options){.size = "1G", .common.format = "raw"};
         assert_int_equal(resize_call(&options, &call, &values), MESSAGE_FORMAT);
         assert_string_equal(values.argument, "raw");
 }
