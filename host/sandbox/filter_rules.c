@@ -10,17 +10,20 @@
 #include <linux/falloc.h>
 #include <linux/kvm.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "host/sandbox/allowed.h"
 
 #define KVM  SANDBOX_KVM_HOST
+#define PROC SANDBOX_PROCESS_HOST
 #define BOTH (SANDBOX_KVM_HOST | SANDBOX_PROCESS_HOST)
 
 #define CALL        FILTER_CALL
 #define ANY         FILTER_ANY
 #define IS          FILTER_IS
 #define VCPU(what)  FILTER_BOTH(0, FILTER_MACHINE, 1, what)
+#define GUEST(what) FILTER_BOTH(1, FILTER_MACHINE, 0, what)
 #define BELOW(what) FILTER_BOTH(0, FILTER_JOURNAL_DIRECTORY, 2, what)
 
 /* One line each, so that the table reads as one. */
@@ -33,6 +36,17 @@ const struct filter_rule filter_rules[] = {
     {KVM,  CALL(ioctl),         VCPU(KVM_SET_SREGS),       "a fresh try on the same vCPU"},
     {KVM,  CALL(ioctl),         VCPU(KVM_SET_FPU),         "a fresh try on the same vCPU"},
     {KVM,  CALL(ioctl),         VCPU(KVM_SET_VCPU_EVENTS), "a fresh try on the same vCPU"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_CONT),        "run the guest"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_INTERRUPT),   "stop it, at the time limit or for the user"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_PEEKUSER),    "where it has stopped"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_POKEUSER),    "behind the doorbell's instruction"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_GETSIGINFO),  "say where a guest died"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_GETREGS),     "take the host's memory from it"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_SETREGS),     "take the host's memory from it; the program's start"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_GETREGSET),   "the length of its extended registers"},
+    {PROC, CALL(ptrace),        GUEST(PTRACE_SETREGSET),   "the program's start"},
+    {PROC, CALL(wait4),         IS(0, FILTER_MACHINE),     "until the guest stops"},
+    {PROC, CALL(madvise),       IS(2, MADV_REMOVE),        "clear guest memory for a fresh try"},
     {KVM,  CALL(madvise),       IS(2, MADV_DONTNEED),      "clear guest memory for a fresh try"},
     {BOTH, CALL(madvise),       IS(2, ALLOWED_POPULATE),   "guest memory that will be touched anyway"},
     {BOTH, CALL(madvise),       IS(2, MADV_HUGEPAGE),      "a large arena in huge pages"},

@@ -12,11 +12,13 @@
 #include "host/vmm/vm_internal.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -64,7 +66,15 @@ static int await_first_stop(struct vm *vm)
         return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP ? 0 : -ECHILD;
 }
 
-/* fork(2), and both sides of the conversation that follows. */
+/* fork(2), but not for a tracer of this process (`strace -f`), who would take the place
+ * of the one that the guest needs. */
+static pid_t fork_untraced(void)
+{
+        return (pid_t)syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, NULL, NULL, NULL,
+                              NULL);
+}
+
+/* Make the process, and both sides of the conversation that follows. */
 static int fork_process(struct vm *vm)
 {
         int ends[2];
@@ -73,7 +83,7 @@ static int fork_process(struct vm *vm)
         signal(SIGCHLD, SIG_DFL);
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
                 return -errno;
-        vm->process.pid = fork();
+        vm->process.pid = fork_untraced();
         if (vm->process.pid == 0)
                 vm_process_child(vm, ends[1]);
         int error = vm->process.pid < 0 ? -errno : 0;

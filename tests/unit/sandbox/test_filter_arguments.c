@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -98,6 +99,49 @@ static void the_host_of_a_process_has_no_ioctl(void **state)
             KILLED);
 }
 
+static int trace(long request, int guest, long used)
+{
+        return end_of(SANDBOX_PROCESS_HOST, guest, -1, __NR_ptrace, request, used, 0);
+}
+
+static void ptrace_is_for_the_guest_alone(void **state)
+{
+        const int guest = 4000000;
+        const long others[] = {getpid(), 1, 0, -1};
+
+        (void)state;
+        assert_int_equal(trace(PTRACE_CONT, guest, guest), SURVIVED);
+        assert_int_equal(trace(PTRACE_INTERRUPT, guest, guest), SURVIVED);
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+                assert_int_equal(trace(PTRACE_CONT, guest, others[i]), KILLED);
+        assert_int_equal(trace(PTRACE_CONT, -1, -1), KILLED);
+}
+
+/* What it has to do with the guest it does through memory that both share. */
+static void ptrace_cannot_attach_detach_or_read_memory(void **state)
+{
+        const long requests[] = {PTRACE_TRACEME,  PTRACE_ATTACH,   PTRACE_SEIZE,
+                                 PTRACE_DETACH,   PTRACE_PEEKTEXT, PTRACE_POKETEXT,
+                                 PTRACE_PEEKDATA, PTRACE_POKEDATA, PTRACE_SETOPTIONS};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+                assert_int_equal(trace(requests[i], 4000000, 4000000), KILLED);
+}
+
+static void the_guest_alone_is_waited_for(void **state)
+{
+        const int guest = 4000000;
+
+        (void)state;
+        assert_int_equal(end_of(SANDBOX_PROCESS_HOST, guest, -1, __NR_wait4, guest, 0, 0),
+                         SURVIVED);
+        assert_int_equal(end_of(SANDBOX_PROCESS_HOST, guest, -1, __NR_wait4, -1, 0, 0),
+                         KILLED);
+        assert_int_equal(end_of(SANDBOX_KVM_HOST, guest, -1, __NR_wait4, guest, 0, 0),
+                         KILLED);
+}
+
 static int create_in(enum sandbox_table table, int allowed, long used, const char *name)
 {
         return end_of(table, -1, allowed, __NR_openat, used, TEXT(name), CREATE);
@@ -176,6 +220,9 @@ int main(void)
             cmocka_unit_test(ioctl_is_for_the_vcpu_alone),
             cmocka_unit_test(without_a_machine_there_is_no_ioctl),
             cmocka_unit_test(the_host_of_a_process_has_no_ioctl),
+            cmocka_unit_test(ptrace_is_for_the_guest_alone),
+            cmocka_unit_test(ptrace_cannot_attach_detach_or_read_memory),
+            cmocka_unit_test(the_guest_alone_is_waited_for),
             cmocka_unit_test(files_are_made_and_removed_in_the_journals_directory_alone),
             cmocka_unit_test(without_a_directory_nothing_can_be_opened_or_removed),
             cmocka_unit_test(no_table_no_filter),
