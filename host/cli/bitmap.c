@@ -7,6 +7,7 @@
 #include "host/cli/debug.h"
 #include "host/cli/edit_command.h"
 #include "host/cli/program.h"
+#include "host/cli/sandbox_option.h"
 #include "host/vmm/programs.h"
 
 static const char command[] = "instar bitmap";
@@ -43,6 +44,8 @@ int bitmap_command(int argc, char **argv)
         struct option_error error;
         enum parse_result asked = bitmap_parse(argc, argv, &options, &error);
 
+        if (asked == PARSE_RUN)
+                asked = sandbox_option_choose(&options.common, &error);
         if (asked != PARSE_RUN)
                 return program_answer(command, asked, bitmap_help, &error);
         return run(&options, argc, argv);

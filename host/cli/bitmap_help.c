@@ -4,8 +4,10 @@
 const char bitmap_help[] =
     "Usage: instar bitmap (--add | --remove | --clear | --enable | --disable |\n"
     "                      --merge SOURCE)... [-g GRANULARITY] [-f FMT]\n"
-    "                     [--output {human,json}] FILENAME BITMAP\n"
-    "       instar bitmap --remove-all [-f FMT] [--output {human,json}] FILENAME\n"
+    "                     [--output {human,json}] [--sandbox {kvm,process}]\n"
+    "                     FILENAME BITMAP\n"
+    "       instar bitmap --remove-all [-f FMT] [--output {human,json}]\n"
+    "                     [--sandbox {kvm,process}] FILENAME\n"
     "\n"
     "Change a persistent dirty bitmap of a qcow2 image: all actions, in the order "
     "given,\n"
@@ -37,6 +39,9 @@ const char bitmap_help[] =
     "keep\n"
     "                             the image as it is, instead of recovering first\n"
     "      --memory-limit SIZE    memory of the guest, 4M to 16G (default 256M)\n"
+    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
+    "for\n"
+    "                             machines without /dev/kvm\n"
     "  -h, --help                 print this help\n"
     "  -V, --version              print the version\n"
     "\n"
@@ -55,6 +60,7 @@ const char bitmap_help[] =
     "  INSTAR_JOURNAL_DIR         as --journal-dir\n"
     "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
     "index\n"
+    "  INSTAR_SANDBOX             as --sandbox\n"
     "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
     "\n"
-    "The program needs /dev/kvm (root or a member of group kvm).\n";
+    "The program needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";

@@ -23,8 +23,9 @@ static const struct option long_options[] = {
     {ROW_JOURNAL_DIR},
     {ROW_DISCARD},
     {ROW_MEMORY},
+    {ROW_SANDBOX},
     {"remove-all", no_argument, NULL, OPTION_REMOVE_ALL},
-#define OWN_OPTIONS 5
+#define OWN_OPTIONS 6
     /* the specification's */
     {"add", no_argument, NULL, OPTION_ADD},
     {"remove", no_argument, NULL, OPTION_REMOVE},

@@ -20,6 +20,7 @@
 #include "host/cli/exit_code.h"
 #include "host/cli/json.h"
 #include "host/cli/program.h"
+#include "host/cli/sandbox_option.h"
 #include "host/sandbox/sandbox.h"
 #include "host/vmm/signals.h"
 
@@ -325,6 +326,8 @@ int check_command(int argc, char **argv)
         enum parse_result asked = check_parse(argc, argv, &options, &error);
         int exit_code;
 
+        if (asked == PARSE_RUN)
+                asked = sandbox_option_choose(&options.common, &error);
         if (asked != PARSE_RUN)
                 exit_code = program_answer(command, asked, check_help, &error);
         else if (options.reset_in_use)

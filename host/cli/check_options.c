@@ -11,6 +11,7 @@ enum {
 };
 
 static const struct option long_options[] = {
+    {ROW_SANDBOX}, /* the whole word only */
     {"all", no_argument, NULL, OPTION_ALL},
     {"repair", required_argument, NULL, 'r'},
     {"reset-damaged", no_argument, NULL, OPTION_RESET_DAMAGED},
@@ -111,7 +112,7 @@ static bool finish(void *into, struct option_error *error)
 enum parse_result check_parse(int argc, char **argv, struct check_options *options,
                               struct option_error *error)
 {
-        static const struct command_line line = {"-:nqpUf:r:hV", long_options, 0, take,
+        static const struct command_line line = {"-:nqpUf:r:hV", long_options, 1, take,
                                                  finish};
 
         *options = (struct check_options){0};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "guest/rt/checked.h"
+#include "host/cli/sandbox_option.h"
 #include "host/cli/size.h"
 
 static bool take_output(const char *format, bool *json, struct option_error *error)
@@ -59,6 +60,8 @@ bool common_option_take(int option, const char *argument, struct common_options 
                                               error);
         case OPTION_MEMORY_LIMIT:
                 return take_memory_limit(argument, &options->memory_limit, error);
+        case OPTION_SANDBOX:
+                return sandbox_option_take(argument, options, error);
         default: /* OPTION_OUTPUT */
                 return take_output(argument, &options->json, error);
         }

@@ -21,6 +21,7 @@ struct common_options {
         bool no_ownership_scan;
         bool discard_journal;
         const char *journal_directory; /* --journal-dir, NULL without */
+        const char *sandbox;           /* --sandbox: kvm or process, NULL without */
         uint64_t memory_limit; /* bytes, a multiple of OPTION_MEMORY_UNIT; 0: as it is
                                 * without --memory-limit */
 };
@@ -32,6 +33,7 @@ enum common_option {
         OPTION_JOURNAL_DIRECTORY,
         OPTION_DISCARD_JOURNAL,
         OPTION_MEMORY_LIMIT,
+        OPTION_SANDBOX,
 };
 
 /* Rows of a table for getopt_long(3): {ROW_FORMAT}. */
@@ -43,6 +45,7 @@ enum common_option {
 #define ROW_JOURNAL_DIR "journal-dir", required_argument, NULL, OPTION_JOURNAL_DIRECTORY
 #define ROW_DISCARD     "discard-journal", no_argument, NULL, OPTION_DISCARD_JOURNAL
 #define ROW_MEMORY      "memory-limit", required_argument, NULL, OPTION_MEMORY_LIMIT
+#define ROW_SANDBOX     "sandbox", required_argument, NULL, OPTION_SANDBOX
 #define ROW_HELP        "help", no_argument, NULL, 'h'
 #define ROW_VERSION     "version", no_argument, NULL, 'V'
 #define ROW_END         NULL, 0, NULL, 0

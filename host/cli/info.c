@@ -21,6 +21,7 @@
 #include "host/cli/look_options.h"
 #include "host/cli/open_image.h"
 #include "host/cli/program.h"
+#include "host/cli/sandbox_option.h"
 #include "host/vmm/inspect.h"
 #include "host/vmm/programs.h"
 #include "host/vmm/signals.h"
@@ -177,6 +178,8 @@ int info_command(int argc, char **argv)
         struct option_error error;
         enum parse_result asked = look_parse(LOOK_INFO, argc, argv, &options, &error);
 
+        if (asked == PARSE_RUN)
+                asked = sandbox_option_choose(&options.common, &error);
         if (asked != PARSE_RUN)
                 return program_answer(command, asked, info_help, &error);
         return run(&options);

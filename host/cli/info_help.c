@@ -2,7 +2,8 @@
 #include "host/cli/look_options.h"
 
 const char info_help[] =
-    "Usage: instar info [-f FMT] [--output {human,json}] [-U] [--count] FILENAME\n"
+    "Usage: instar info [-f FMT] [--output {human,json}] [-U] [--count]\n"
+    "                   [--sandbox {kvm,process}] FILENAME\n"
     "\n"
     "Tell about a qcow2 image what qemu-img info tells, and about its bitmaps more: "
     "the\n"
@@ -19,6 +20,9 @@ const char info_help[] =
     "      --count                read the bitmaps, too: how much of the disk is "
     "dirty, how\n"
     "                             much of the file they take\n"
+    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
+    "for\n"
+    "                             machines without /dev/kvm\n"
     "  -h, --help                 print this help\n"
     "  -V, --version              print the version\n"
     "\n"
@@ -34,6 +38,7 @@ const char info_help[] =
     "too\n"
     "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
     "index\n"
+    "  INSTAR_SANDBOX             as --sandbox\n"
     "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
     "\n"
-    "Needs /dev/kvm (root or a member of group kvm).\n";
+    "Needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";

@@ -7,6 +7,7 @@ enum {
 };
 
 static const struct option info_options[] = {
+    {ROW_SANDBOX}, /* the whole word only */
     {"count", no_argument, NULL, OPTION_COUNT},
     {ROW_FORMAT},
     {ROW_OUTPUT},
@@ -17,6 +18,7 @@ static const struct option info_options[] = {
 };
 
 static const struct option map_options[] = {
+    {ROW_SANDBOX}, /* the whole word only */
     {"bitmap", required_argument, NULL, OPTION_BITMAP},
     {ROW_FORMAT},
     {ROW_OUTPUT},
@@ -62,8 +64,8 @@ static bool finish_map(void *into, struct option_error *error)
 }
 
 static const struct command_line lines[] = {
-    [LOOK_INFO] = {"-:f:UhV", info_options, 0, take, finish_info},
-    [LOOK_MAP] = {"-:f:UhV", map_options, 0, take, finish_map},
+    [LOOK_INFO] = {"-:f:UhV", info_options, 1, take, finish_info},
+    [LOOK_MAP] = {"-:f:UhV", map_options, 1, take, finish_map},
 };
 
 const struct option *look_long_options(enum look_command command)

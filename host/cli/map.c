@@ -17,6 +17,7 @@
 #include "host/cli/map_report.h"
 #include "host/cli/open_image.h"
 #include "host/cli/program.h"
+#include "host/cli/sandbox_option.h"
 #include "host/cli/terminal.h"
 #include "host/vmm/programs.h"
 
@@ -103,6 +104,8 @@ int map_command(int argc, char **argv)
         struct option_error error;
         enum parse_result asked = look_parse(LOOK_MAP, argc, argv, &options, &error);
 
+        if (asked == PARSE_RUN)
+                asked = sandbox_option_choose(&options.common, &error);
         if (asked != PARSE_RUN)
                 return program_answer(command, asked, map_help, &error);
         return run(&options);

@@ -2,7 +2,8 @@
 #include "host/cli/look_options.h"
 
 const char map_help[] =
-    "Usage: instar map --bitmap NAME [-f FMT] [--output {human,json}] [-U] FILENAME\n"
+    "Usage: instar map --bitmap NAME [-f FMT] [--output {human,json}] [-U]\n"
+    "                  [--sandbox {kvm,process}] FILENAME\n"
     "\n"
     "Print which regions of the disk a persistent dirty bitmap marks dirty, in "
     "ascending\n"
@@ -15,6 +16,9 @@ const char map_help[] =
     "      --output FORMAT        human (default): offset and length, hexadecimal;\n"
     "                             json: as qemu-img map, the dirty regions only\n"
     "  -U, --force-share          take no locks: what is printed may be out of date\n"
+    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
+    "for\n"
+    "                             machines without /dev/kvm\n"
     "  -h, --help                 print this help\n"
     "  -V, --version              print the version\n"
     "\n"
@@ -31,6 +35,7 @@ const char map_help[] =
     "\n"
     "Environment:\n"
     "  LC_ALL, LC_CTYPE, LANG     may the picture be drawn in UTF-8?\n"
+    "  INSTAR_SANDBOX             as --sandbox\n"
     "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
     "\n"
-    "Needs /dev/kvm (root or a member of group kvm).\n";
+    "Needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";

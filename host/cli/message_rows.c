@@ -12,6 +12,7 @@
         "nothing was written; qemu-img cannot repair this either: keep the image and "   \
         "go "                                                                            \
         "back to a backup copy"
+#define WITHOUT_KVM  "; --sandbox=process works without KVM"
 #define DISCARD      "--discard-journal removes the journal and keeps the image as it is"
 #define REPAIR_FIRST "nothing was written; repair it first: qemu-img check -r all IMAGE"
 
@@ -28,6 +29,10 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          0},
     [MESSAGE_JOURNAL_DIRECTORY] =
         {"invalid argument '' for --journal-dir: name a directory", 0},
+    [MESSAGE_SANDBOX_OPTION] =
+        {"invalid argument '{argument}' for --sandbox: use kvm or process", 0},
+    [MESSAGE_SANDBOX_VARIABLE] =
+        {"invalid value '{argument}' of INSTAR_SANDBOX: use kvm or process", 0},
     [MESSAGE_NO_POSITIONALS] = {"missing arguments FILENAME and BITMAP", 0},
     [MESSAGE_NO_BITMAP_NAME] = {"missing argument BITMAP after '{argument}'", 0},
     [MESSAGE_EXTRA_POSITIONAL] = {"unexpected argument '{argument}'", 0},
@@ -236,17 +241,25 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "load the module (modprobe kvm_intel or kvm_amd) and turn on virtualisation in "
          "the "
          "firmware, in a virtual machine nested virtualisation, in a container pass the "
-         "device on"},
+         "device on" WITHOUT_KVM},
     [MESSAGE_KVM_DENIED] = {"KVM is not available: /dev/kvm: {error}",
                             "/dev/kvm is for root and the group kvm: add the user to it "
                             "(usermod -aG kvm USER) "
-                            "and log in again"},
+                            "and log in again" WITHOUT_KVM},
+    [MESSAGE_KVM_FOREIGN] = {"KVM is not available: /dev/kvm: {error}",
+                             "/dev/kvm is not the kernel's KVM: see what has been put in "
+                             "its place" WITHOUT_KVM},
     [MESSAGE_KVM_BUSY] =
         {"KVM is not available: {error}",
          "another hypervisor on this machine may be using the processor's "
-         "virtualisation"},
+         "virtualisation" WITHOUT_KVM},
     [MESSAGE_KVM_ERROR] = {"KVM failed: {error}; the image is as it was",
                            "INSTAR_DEBUG=1 tells more"},
+    [MESSAGE_PROCESS_ERROR] =
+        {"the process that was to run the guest failed: {error}; the image is as it was",
+         "it needs ptrace(2), which the profile of a container may forbid; "
+         "INSTAR_DEBUG=1 "
+         "tells more"},
     [MESSAGE_SANDBOX] =
         {"the sandbox could not be armed: {error}; the image was not touched",
          "no guest is run without it: the kernel needs seccomp filters "
@@ -332,8 +345,8 @@ static const struct message_row rows[MESSAGE_COUNT] = {
                                    "{error}; its undo journal is "
                                    "kept: {journal}",
                                    "a guest program makes the proof: see that /dev/kvm "
-                                   "is there and accessible, then "
-                                   "try again: instar check IMAGE"},
+                                   "is there and accessible, or take --sandbox=process, "
+                                   "then try again: instar check IMAGE"},
     [MESSAGE_RECOVERY_FAILED] =
         {"an interrupted edit could not be recovered: {error}; its undo journal is kept: "
          "{journal}",

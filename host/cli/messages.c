@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host/cli/messages.h"
+#include "host/vmm/vm_kind.h"
 
 static const enum message of_code[] = {
     [ABI_NOT_QCOW2] = MESSAGE_NOT_QCOW2,
@@ -94,8 +95,11 @@ enum message message_of_image(enum image_error image_error, int error)
         return MESSAGE_OPEN_FAILED;
 }
 
-static enum message of_kvm_error(int error)
+/* KVM's errors, or those of the process that stands for it. */
+static enum message of_machine_error(int error)
 {
+        if (vm_kind() == VM_KIND_PROCESS)
+                return MESSAGE_PROCESS_ERROR;
         switch (error) {
         case ENOENT:
         case ENXIO:
@@ -104,6 +108,9 @@ static enum message of_kvm_error(int error)
         case EACCES:
         case EPERM:
                 return MESSAGE_KVM_DENIED;
+        case ENOTTY: /* of the first ioctl */
+        case EISDIR:
+                return MESSAGE_KVM_FOREIGN;
         case EBUSY:
                 return MESSAGE_KVM_BUSY;
         default:
@@ -146,7 +153,7 @@ enum message message_of_outcome(enum edit_outcome outcome, int error)
         case EDIT_SANDBOX_ERROR:
                 return MESSAGE_SANDBOX;
         case EDIT_KVM_ERROR:
-                return of_kvm_error(error);
+                return of_machine_error(error);
         case EDIT_JOURNAL_ERROR:
                 return of_journal_error(error);
         case EDIT_RECOVERY_STOPPED: /* message_of_recovery() knows more */

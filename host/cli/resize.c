@@ -6,6 +6,7 @@
 #include "host/cli/debug.h"
 #include "host/cli/edit_command.h"
 #include "host/cli/program.h"
+#include "host/cli/sandbox_option.h"
 #include "host/vmm/programs.h"
 
 static const char command[] = "instar resize";
@@ -42,6 +43,8 @@ int resize_command(int argc, char **argv)
         struct option_error error;
         enum parse_result asked = resize_parse(argc, argv, &options, &error);
 
+        if (asked == PARSE_RUN)
+                asked = sandbox_option_choose(&options.common, &error);
         if (asked != PARSE_RUN)
                 return program_answer(command, asked, resize_help, &error);
         return run(&options, argc, argv);

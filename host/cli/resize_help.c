@@ -3,7 +3,7 @@
 
 const char resize_help[] =
     "Usage: instar resize [--shrink] [-f FMT] [--output {human,json}] [-q]\n"
-    "                     FILENAME [+|-]SIZE\n"
+    "                     [--sandbox {kvm,process}] FILENAME [+|-]SIZE\n"
     "\n"
     "Make the disk of a qcow2 image larger or smaller: as a whole, or not at all.  SIZE "
     "is\n"
@@ -24,6 +24,9 @@ const char resize_help[] =
     "keep\n"
     "                             the image as it is, instead of recovering first\n"
     "      --memory-limit SIZE    memory of the guest, 4M to 16G (default 256M)\n"
+    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
+    "for\n"
+    "                             machines without /dev/kvm\n"
     "  -h, --help                 print this help\n"
     "  -V, --version              print the version\n"
     "\n"
@@ -45,6 +48,7 @@ const char resize_help[] =
     "  INSTAR_JOURNAL_DIR         as --journal-dir\n"
     "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
     "index\n"
+    "  INSTAR_SANDBOX             as --sandbox\n"
     "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
     "\n"
-    "The program needs /dev/kvm (root or a member of group kvm).\n";
+    "The program needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";

@@ -11,6 +11,7 @@ enum {
 };
 
 static const struct option long_options[] = {
+    {ROW_SANDBOX}, /* the whole word only: --s is --shrink */
     {"shrink", no_argument, NULL, OPTION_SHRINK},
     {ROW_FORMAT},
     {ROW_OUTPUT},
@@ -69,7 +70,7 @@ static bool is_negative_size(const char *argument)
 enum parse_result resize_parse(int argc, char **argv, struct resize_options *options,
                                struct option_error *error)
 {
-        static const struct command_line line = {"-:f:qhV", long_options, 0, take,
+        static const struct command_line line = {"-:f:qhV", long_options, 1, take,
                                                  finish};
 
         *options = (struct resize_options){0};

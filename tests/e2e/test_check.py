@@ -407,10 +407,11 @@ class Conflicts(CheckCase):
         self.assertEqual(self.states(self.image, code=3), ["superseded"])
 
     def needs_kvm(self):
+        environment = {**self.environment, "INSTAR_SANDBOX": "kvm"}
         with self.unchanged(self.image, self.journal):
             result = self.run_program(
                 "unshare", "-m", "sh", "-c", 'mount --bind /dev/null /dev/kvm && exec "$0" "$@"',
-                harness.INSTAR, "check", self.image)
+                harness.INSTAR, "check", self.image, environment=environment)
             self.assertEqual(result.code, 1, result)
             self.assertIn("/dev/kvm", result.err)
 

@@ -110,13 +110,64 @@ class CommandLine(harness.Case):
             with self.subTest(arguments=arguments):
                 self.rejected(*arguments)
 
+    def told(self, arguments, sandbox=None):
+        """A run of `instar` with INSTAR_SANDBOX as it is given here."""
+        environment = {**self.environment, "INSTAR_SANDBOX": sandbox or ""}
+        return self.run_program(harness.INSTAR, *arguments, environment=environment)
+
+    def every_subcommand_that_runs_a_guest(self):
+        return (("info", self.image), ("map", "--bitmap", "a", self.image),
+                ("check", "-n", self.image), ("check", "-n", "--reset-in-use", "a", self.image),
+                ("resize", self.image, "+1M"), ("bitmap", "--add", self.image, "n"))
+
+    def test_a_sandbox_is_kvm_or_process_in_every_subcommand(self):
+        before = harness.state_of(self.image)
+        for name, *arguments in self.every_subcommand_that_runs_a_guest():
+            for option in (("--sandbox=qemu",), ("--sandbox", "")):
+                with self.subTest(name=name, option=option):
+                    result = self.told((name, *option, *arguments), sandbox="kvm")
+                    self.assertEqual((result.code, result.out), (2, ""), result)
+                    self.assertIn(" for --sandbox: use kvm or process", result.first_line)
+            for value in ("qemu", "KVM", " kvm", "kvm,process"):
+                with self.subTest(name=name, value=value):
+                    result = self.told((name, *arguments), sandbox=value)
+                    self.assertEqual((result.code, result.out), (2, ""), result)
+                    self.assertEqual(result.first_line,
+                                     f"instar {name}: invalid value '{value}' of INSTAR_SANDBOX: "
+                                     "use kvm or process")
+        self.assertEqual(harness.state_of(self.image), before)
+
+    def test_the_option_goes_before_the_variable(self):
+        for sandbox in ("kvm", "process"):
+            for name, *arguments in self.every_subcommand_that_runs_a_guest():
+                with self.subTest(sandbox=sandbox, name=name):
+                    images.with_bitmaps(self.image)
+                    if name == "resize":
+                        self.image_without_bitmaps()
+                    for option in ((f"--sandbox={sandbox}",), ("--sandbox", sandbox)):
+                        result = self.told((name, *option, *arguments), sandbox="qemu")
+                        self.assertEqual((result.code, result.err), (0, ""), result)
+                        if name == "bitmap":
+                            self.edit("--remove", self.image, "n")
+
+    def image_without_bitmaps(self):
+        images.tool("qemu-img", "create", "-q", "-f", "qcow2", self.image, "1M")
+
+    def test_showing_a_journal_takes_no_sandbox(self):
+        result = self.told(("journal", "show", self.image), sandbox="qemu")
+        self.assertEqual(result.code, 5, result)
+        result = self.told(("journal", "show", "--sandbox=kvm", self.image))
+        self.assertEqual(result.code, 2, result)
+        self.assertIn("unrecognized option '--sandbox=kvm'", result.err)
+
     def test_help_of_the_subcommand(self):
         for arguments in (("--help",), ("-h",), ("--add", "--help"), ("--he",)):
             result = self.instar(*arguments)
             self.assertEqual((result.code, result.err), (0, ""), (arguments, result))
             for option in OPTIONS:
                 self.assertIn(option, result.out)
-            for option in ("-g", "-f", "--no-ownership-scan", "--memory-limit", "--journal-dir"):
+            for option in ("-g", "-f", "--no-ownership-scan", "--memory-limit", "--journal-dir",
+                           "--sandbox"):
                 self.assertIn(option, result.out)
             self.assertRegex(result.out, r"(?is)exit.*\b0\b.*\b1\b.*\b2\b")
 

@@ -19,6 +19,7 @@ BY_ARGUMENT = {
     "BYTES": [],
     "SIZE": [],
     "KIND": ["all", "leaks"],
+    "MACHINE": ["kvm", "process"],
 }
 # Names that a shell would do something with, or of which it would make several.
 HOSTILE = ("$(touch pwned)", "`touch pwned`", "a b", "a;touch pwned", "a\\b", "it's", 'say "x"',
@@ -88,7 +89,7 @@ class Help(CompletionCase):
                     joined = f"{before} {option}="
                     self.assertEqual(self.bash.line(os.fsencode(joined) + shell.ALL).split(),
                                      (joined + " ".join(BY_ARGUMENT[argument])).split())
-        self.assertLessEqual({"FMT", "FORMAT", "DIR", "NAME", "SOURCE"}, seen)
+        self.assertLessEqual({"FMT", "FORMAT", "DIR", "MACHINE", "NAME", "SOURCE"}, seen)
 
     def test_an_unknown_subcommand_has_no_options(self):
         self.offers("instar bogus -", "-")

@@ -103,6 +103,24 @@ static void what_makes_no_sense_is_rejected(void **state)
         expect_rejected(MAP("--bitmap", "b"), MESSAGE_NO_FILENAME, "");
 }
 
+static void the_sandbox_is_one_of_two_and_spelled_out(void **state)
+{
+        (void)state;
+        assert_int_equal(INFO("x"), PARSE_RUN);
+        assert_null(options.common.sandbox);
+        assert_int_equal(INFO("--sandbox", "process", "x"), PARSE_RUN);
+        assert_string_equal(options.common.sandbox, "process");
+        assert_int_equal(MAP("--bitmap", "b", "x", "--sandbox=process", "--sandbox=kvm"),
+                         PARSE_RUN);
+        assert_string_equal(options.common.sandbox, "kvm");
+        expect_rejected(INFO("--sandbox=", "x"), MESSAGE_SANDBOX_OPTION, "");
+        expect_rejected(INFO("--sandbox", "KVM", "x"), MESSAGE_SANDBOX_OPTION, "KVM");
+        expect_rejected(INFO("--sandbo=kvm", "x"), MESSAGE_OPTION_UNKNOWN,
+                        "--sandbo=kvm");
+        expect_rejected(INFO("x", "--sandbox"), MESSAGE_OPTION_NEEDS_ARGUMENT,
+                        "--sandbox");
+}
+
 static void each_command_has_no_use_for_the_option_of_the_other(void **state)
 {
         (void)state;
@@ -138,6 +156,7 @@ int main(void)
             cmocka_unit_test(every_option_is_taken_and_the_last_of_its_kind_counts),
             cmocka_unit_test(a_unique_abbreviation_is_the_option),
             cmocka_unit_test(what_makes_no_sense_is_rejected),
+            cmocka_unit_test(the_sandbox_is_one_of_two_and_spelled_out),
             cmocka_unit_test(each_command_has_no_use_for_the_option_of_the_other),
             cmocka_unit_test(help_lists_every_option),
         };

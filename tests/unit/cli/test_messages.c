@@ -11,6 +11,7 @@
 
 #include "guest/abi_check.h"
 #include "host/cli/messages.h"
+#include "host/vmm/vm_kind.h"
 
 static struct text text;
 
@@ -225,10 +226,33 @@ static void missing_kvm_is_told_with_the_way_to_get_it(void **state)
         (void)state;
         assert_int_equal(message_of_outcome(EDIT_KVM_ERROR, ENOENT), MESSAGE_KVM_MISSING);
         assert_int_equal(message_of_outcome(EDIT_KVM_ERROR, EACCES), MESSAGE_KVM_DENIED);
+        assert_int_equal(message_of_outcome(EDIT_KVM_ERROR, ENOTTY), MESSAGE_KVM_FOREIGN);
         assert_int_equal(message_of_outcome(EDIT_KVM_ERROR, EBUSY), MESSAGE_KVM_BUSY);
         assert_int_equal(message_of_outcome(EDIT_KVM_ERROR, EIO), MESSAGE_KVM_ERROR);
         assert_non_null(strstr(message_row(MESSAGE_KVM_MISSING)->hint, "modprobe"));
         assert_non_null(strstr(message_row(MESSAGE_KVM_DENIED)->hint, "group kvm"));
+}
+
+static void what_helps_without_kvm_is_told_wherever_there_is_none(void **state)
+{
+        static const int errors[] = {ENOENT, EACCES, ENOTTY, EBUSY};
+
+        (void)state;
+        for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+                enum message message = message_of_outcome(EDIT_KVM_ERROR, errors[i]);
+
+                assert_non_null(strstr(message_row(message)->hint, "--sandbox=process"));
+        }
+}
+
+static void errors_of_a_process_are_not_told_as_those_of_kvm(void **state)
+{
+        (void)state;
+        vm_choose_kind(VM_KIND_PROCESS);
+        for (int error = 1; error < 134; error++)
+                assert_int_equal(message_of_outcome(EDIT_KVM_ERROR, error),
+                                 MESSAGE_PROCESS_ERROR);
+        vm_choose_kind(VM_KIND_KVM);
 }
 
 static void every_outcome_has_a_message(void **state)
@@ -356,6 +380,8 @@ int main(void)
             cmocka_unit_test(
                 a_malformed_header_is_the_verbatim_row_with_the_fault_as_hint),
             cmocka_unit_test(missing_kvm_is_told_with_the_way_to_get_it),
+            cmocka_unit_test(what_helps_without_kvm_is_told_wherever_there_is_none),
+            cmocka_unit_test(errors_of_a_process_are_not_told_as_those_of_kvm),
             cmocka_unit_test(every_outcome_has_a_message),
             cmocka_unit_test(every_image_error_has_a_message),
             cmocka_unit_test(the_document_has_every_message_with_its_hint),

@@ -19,6 +19,7 @@
 #include "host/cli/program.h"
 #include "host/vmm/edit.h"
 #include "host/vmm/programs.h"
+#include "host/vmm/vm_kind.h"
 
 const struct vm_program guest_bitmap_program = {NULL, 0};
 
@@ -30,6 +31,7 @@ static struct {
         char journal_directory[512];
         char resolved_path[4096];
         uint64_t memory_limit;
+        enum vm_kind kind;
         uint64_t size;
         struct edit_report answer;
 } edit;
@@ -39,6 +41,7 @@ void edit_run(const struct edit_request *request, struct edit_report *report)
         edit.runs++;
         edit.call = *request->call;
         edit.memory_limit = request->memory_limit;
+        edit.kind = vm_kind();
         edit.size = request->image->size;
         snprintf(edit.asked, sizeof edit.asked, "%s", request->asked);
         snprintf(edit.journal_directory, sizeof edit.journal_directory, "%s",
@@ -108,6 +111,7 @@ static int make_directory(void **state)
                 return -1;
         unsetenv("INSTAR_JOURNAL_DIR");
         unsetenv("INSTAR_DEBUG");
+        unsetenv("INSTAR_SANDBOX");
         write_file("x.qcow2", "QFI\xfb and more", 13);
         edit.answer.result.actions_applied = 1;
         edit.answer.result.bitmaps = 2;
@@ -179,6 +183,50 @@ static void the_journal_directory_comes_from_the_option_then_the_environment(voi
         RUN("bitmap", "--add", "x.qcow2", "b0");
         assert_string_equal(edit.journal_directory, "(none)");
         unsetenv("INSTAR_JOURNAL_DIR");
+}
+
+/* One edit; what it would run its guest in. */
+static enum vm_kind kind_of(const char *variable, const char *option)
+{
+        char word[64];
+
+        snprintf(word, sizeof word, "--sandbox=%s", option ? option : "");
+        if (variable)
+                assert_int_equal(setenv("INSTAR_SANDBOX", variable, 1), 0);
+        if (option)
+                assert_int_equal(RUN("bitmap", "--add", word, "x.qcow2", "b0"), 0);
+        else
+                assert_int_equal(RUN("bitmap", "--add", "x.qcow2", "b0"), 0);
+        unsetenv("INSTAR_SANDBOX");
+        assert_int_equal(edit.runs, 1);
+        return edit.kind;
+}
+
+static void the_sandbox_comes_from_the_option_then_the_environment(void **state)
+{
+        (void)state;
+        assert_int_equal(kind_of(NULL, NULL), VM_KIND_KVM);
+        assert_int_equal(kind_of(NULL, "process"), VM_KIND_PROCESS);
+        assert_int_equal(kind_of(NULL, "kvm"), VM_KIND_KVM);
+        assert_int_equal(kind_of("process", NULL), VM_KIND_PROCESS);
+        assert_int_equal(kind_of("kvm", NULL), VM_KIND_KVM);
+        assert_int_equal(kind_of("", NULL), VM_KIND_KVM);
+        assert_int_equal(kind_of("process", "kvm"), VM_KIND_KVM);
+        assert_int_equal(kind_of("kvm", "process"), VM_KIND_PROCESS);
+        /* Nobody looks at the variable then. */
+        assert_int_equal(kind_of("qemu", "process"), VM_KIND_PROCESS);
+}
+
+static void a_variable_that_names_no_sandbox_is_rejected(void **state)
+{
+        (void)state;
+        assert_int_equal(setenv("INSTAR_SANDBOX", "KVM\x1b", 1), 0);
+        assert_int_equal(RUN("bitmap", "--add", "x.qcow2", "b0"), 2);
+        expect_first_line(
+            "instar bitmap: invalid value 'KVM\\x1b' of INSTAR_SANDBOX: use "
+            "kvm or process");
+        assert_int_equal(RUN("bitmap", "--help"), 0);
+        unsetenv("INSTAR_SANDBOX");
 }
 
 static void the_hosts_refusals_come_before_the_image_is_looked_at(void **state)
@@ -403,6 +451,8 @@ int main(void)
             cmocka_unit_test(json_goes_to_stdout),
             cmocka_unit_test(
                 the_journal_directory_comes_from_the_option_then_the_environment),
+            cmocka_unit_test(the_sandbox_comes_from_the_option_then_the_environment),
+            cmocka_unit_test(a_variable_that_names_no_sandbox_is_rejected),
             cmocka_unit_test(the_hosts_refusals_come_before_the_image_is_looked_at),
             cmocka_unit_test(what_is_no_image_is_told_in_words),
             cmocka_unit_test(a_read_only_file_is_not_mistaken_for_an_unreadable_one),

@@ -57,6 +57,17 @@ static void what_is_missing_or_too_much_is_rejected(void **state)
         assert_int_equal(error.message, MESSAGE_OPTION_UNKNOWN);
 }
 
+static void an_abbreviation_of_shrink_is_none_of_sandbox(void **state)
+{
+        (void)state;
+        assert_int_equal(PARSE("--s", "x.qcow2", "1G"), PARSE_RUN);
+        assert_true(options.shrink);
+        assert_int_equal(PARSE("--sandbox=process", "x.qcow2", "1G"), PARSE_RUN);
+        assert_string_equal(options.common.sandbox, "process");
+        assert_int_equal(PARSE("--sand=kvm", "x.qcow2", "1G"), PARSE_REJECTED);
+        assert_int_equal(error.message, MESSAGE_OPTION_UNKNOWN);
+}
+
 static void expect_call(const char *size, uint32_t mode, uint64_t bytes)
 {
         struct abi_call call;
@@ -113,6 +124,7 @@ int main(void)
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test(the_size_may_be_negative_at_the_end),
             cmocka_unit_test(what_is_missing_or_too_much_is_rejected),
+            cmocka_unit_test(an_abbreviation_of_shrink_is_none_of_sandbox),
             cmocka_unit_test(a_sign_makes_the_size_relative),
             cmocka_unit_test(what_is_no_size_or_format_is_refused),
             cmocka_unit_test(help_names_every_long_option),
