@@ -6,7 +6,8 @@
  *     guest_driver IMAGE [action=N]... [target=NAME] [target_length=N] [granularity=N]
  *                  [flags=N] [source=NAME]... [file_size=N] [header_fingerprint=bad]
  *
- * The image's magic is not looked at: that is the guest's to refuse here.
+ * The image's magic is not looked at: that is the guest's to refuse here.  INSTAR_SANDBOX
+ * says what the guest runs in, as it does for instar.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "host/cli/bitmap_report.h"
+#include "host/cli/sandbox_option.h"
 #include "host/vmm/programs.h"
 
 #define MEMORY_LIMIT (256ull << 20)
@@ -102,6 +104,12 @@ int main(int argc, char **argv)
         }
         if (argc < 2) {
                 fprintf(stderr, "usage: guest_driver IMAGE key=value...\n");
+                return 2;
+        }
+        const struct common_options none = {.sandbox = NULL};
+        struct option_error error;
+        if (sandbox_option_choose(&none, &error) != PARSE_RUN) {
+                fprintf(stderr, "guest_driver: INSTAR_SANDBOX=%s\n", error.argument);
                 return 2;
         }
         return run(argv[1], &call);
