@@ -112,7 +112,10 @@ static void process_destroy(struct vm *vm)
 
         if (!vm->process.pid || vm->process.ended)
                 return;
-        kill(vm->process.pid, SIGKILL);
+        /* Where arming the sandbox has failed half-way, Landlock may forbid it; then the
+         * process ends with its tracer. */
+        if (kill(vm->process.pid, SIGKILL))
+                return;
         while (!vm->process.ended && vm_process_wait(vm, &status) == 0)
                 continue;
 }

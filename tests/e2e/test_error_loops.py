@@ -36,6 +36,8 @@ OTHER = {
     "error=EIO": ("newfstatat", "statx", "fstatfs", "name_to_handle_at", "faccessat2", "readlink",
                   "read", "close", "getrandom"),
 }
+if harness.SANDBOX == "process":
+    OTHER["error=ESRCH"] = ("ptrace", "wait4")
 MOST_CALLS = 200
 
 

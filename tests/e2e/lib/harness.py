@@ -4,7 +4,8 @@ what every test asserts.
 
 INSTAR names the program under test (build/instar of this checkout otherwise),
 GUEST_DRIVER the driver that runs the guest program with a raw request
-(build/tests/guest_driver).  INSTAR_STATE_DIR always lies in the test's directory.
+(build/tests/guest_driver).  INSTAR_SANDBOX says what both run guests in.  INSTAR_STATE_DIR
+always lies in the test's directory.
 """
 
 import errno
@@ -28,6 +29,8 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 INSTAR = os.path.abspath(os.environ.get("INSTAR") or REPOSITORY / "build" / "instar")
 GUEST_DRIVER = os.path.abspath(
     os.environ.get("GUEST_DRIVER") or Path(INSTAR).parent / "tests" / "guest_driver")
+# What guest programs run in, unless a test chooses.
+SANDBOX = os.environ.get("INSTAR_SANDBOX") or "kvm"
 
 # Long ago: a write of any kind shows, however coarse the clock's ticks are.
 OLD_TIME = 1_500_000_000 * 10**9
