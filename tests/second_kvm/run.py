@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """The same smoke on a second KVM.
 
-instar must not lean on the quirks of the KVM that it was written on.  So the steps
-of steps.py run inside an emulated machine with an ordinary AMD KVM (machine.py), and
-outside, on this machine's KVM, on equal images.  Every exit code and every line must
-be as expected, both results must be equal to the byte, and qemu-img, outside, must find
-the images clean and with the bitmaps that its own `bitmap` command would have left.
+instar must not lean on the quirks of the KVM and the kernel that it was written on.  So
+the steps of steps.py run inside an emulated machine with Debian's kernel and an ordinary
+AMD KVM (machine.py), in both sandboxes, and outside, on this machine's KVM, on equal
+images.  Every exit code and every line must be as expected, all results must be equal to
+the byte, and qemu-img, outside, must find the images clean and with the bitmaps that its
+own `bitmap` command would have left.
 
 Exits with 77 (skipped) where the machine cannot be had, and with 1 in CI.
 """
@@ -25,33 +26,44 @@ from steps import IMAGES, STEPS, bitmaps, create_images, tool
 SKIPPED = 77
 
 
+SANDBOXES = ("kvm", "process")
+
+
 def script():
     """What runs inside.  The images are copied to a tmpfs: an initramfs has no
     file handles and no hole punching."""
-    lines = ["mkdir /tmp/back/images",
-             "cp /images/* /tmp/back/images/",
-             "export INSTAR_STATE_DIR=/tmp/state INSTAR_DEBUG=1"]
-    for number, step in enumerate(STEPS):
-        command = " ".join(["/instar", *step.arguments("/tmp/back/images")])
-        base = f"/tmp/back/{number}"
-        lines.append(f"{command} >{base}.out 2>{base}.err; echo $? >{base}.status")
+    lines = ["export INSTAR_STATE_DIR=/tmp/state INSTAR_DEBUG=1"]
+    for sandbox in SANDBOXES:
+        back = f"/tmp/back/{sandbox}"
+        lines += [f"mkdir -p {back}/images", f"cp /images/* {back}/images/",
+                  f"export INSTAR_SANDBOX={sandbox}"]
+        for number, step in enumerate(STEPS):
+            command = " ".join(["/instar", *step.arguments(f"{back}/images")])
+            base = f"{back}/{number}"
+            lines.append(f"{command} >{base}.out 2>{base}.err; echo $? >{base}.status")
     return "\n".join(lines) + "\n"
 
 
 def run_inside(options, images):
+    """{sandbox: (folder, outcomes)}"""
     files = {"instar": (options.instar.read_bytes(), True)}
     files.update({f"images/{name}": ((images / name).read_bytes(), False) for name in IMAGES})
     back, said = machine.run(options.work, options.cache, script(), files)
     print(said.strip(), flush=True)
-    inside = options.work / "inside"
-    inside.mkdir()
+    return {sandbox: unpack(options.work / sandbox, sandbox, back) for sandbox in SANDBOXES}
+
+
+def unpack(folder, sandbox, back):
+    """The images into the folder, and what each step has said."""
+    folder.mkdir()
     for name in IMAGES:
-        (inside / name).write_bytes(back[f"images/{name}"])
-    left = [name for name in back if name.startswith("images/") and name[7:] not in IMAGES]
+        (folder / name).write_bytes(back[f"{sandbox}/images/{name}"])
+    left = [name for name in back if name.startswith(f"{sandbox}/images/")
+            and os.path.basename(name) not in IMAGES]
     assert not left, f"files left beside the images: {left}"
-    outcomes = [(int(back[f"{number}.status"]), back[f"{number}.out"].decode(),
-                 back[f"{number}.err"].decode()) for number in range(len(STEPS))]
-    return inside, outcomes
+    return folder, [(int(back[f"{sandbox}/{number}.status"]),
+                     back[f"{sandbox}/{number}.out"].decode(),
+                     back[f"{sandbox}/{number}.err"].decode()) for number in range(len(STEPS))]
 
 
 def run_outside(options, images):
@@ -60,7 +72,8 @@ def run_outside(options, images):
     for name in IMAGES:
         # Not shutil.copy: what travelled through the initramfs has lost its holes.
         (outside / name).write_bytes((images / name).read_bytes())
-    environment = dict(os.environ, INSTAR_STATE_DIR=str(options.work / "state"))
+    environment = dict(os.environ, INSTAR_STATE_DIR=str(options.work / "state"),
+                       INSTAR_SANDBOX="kvm")
     outcomes = []
     for step in STEPS:
         done = subprocess.run([str(options.instar), *step.arguments(outside)], text=True,
@@ -94,13 +107,14 @@ def judge_outcomes(where, outcomes):
 
 def judge_images(images, inside, outside, peer):
     shutil.copy(images / "base.qcow2", inside)
-    shutil.copy(images / "base.qcow2", outside)
+    if not (outside / "base.qcow2").exists():
+        shutil.copy(images / "base.qcow2", outside)
     for name in IMAGES:
         tool("qemu-img", "check", inside / name)
         assert bitmaps(inside / name) == bitmaps(peer / name), \
             f"{name}: {bitmaps(inside / name)}, but qemu-img makes {bitmaps(peer / name)}"
         assert (inside / name).read_bytes() == (outside / name).read_bytes(), \
-            f"{name}: the two KVMs left different bytes"
+            f"{inside / name}: other bytes than this machine's KVM has left"
 
 
 def main():
@@ -116,15 +130,17 @@ def main():
     images.mkdir(parents=True)
     create_images(images)
     try:
-        inside, outcomes = run_inside(options, images)
+        inside = run_inside(options, images)
     except machine.Unavailable as reason:
         print(f"skipped: {reason}", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else SKIPPED
-    judge_outcomes("inside", outcomes)
     outside, outcomes = run_outside(options, images)
     judge_outcomes("outside", outcomes)
-    judge_images(images, inside, outside, run_peer(options, images))
-    print(f"{len(STEPS)} steps on {len(IMAGES)} images: both KVMs and qemu-img agree")
+    peer = run_peer(options, images)
+    for sandbox, (folder, outcomes) in inside.items():
+        judge_outcomes(f"inside, {sandbox}", outcomes)
+        judge_images(images, folder, outside, peer)
+    print(f"{len(STEPS)} steps on {len(IMAGES)} images: both KVMs, the process and qemu-img agree")
     return 0
 
 
