@@ -141,6 +141,26 @@ class Kvm(harness.Case):
         result = self.hidden_behind("mount --bind /dev/null /dev/kvm")
         self.assertIn("/dev/kvm is not the kernel's KVM", result.err)
 
+    def test_every_subcommand_works_in_a_process(self):
+        """By the option and by the variable; the very same command is refused without."""
+        for chosen, option, sandbox in ((False, (), ""), (True, ("--sandbox=process",), "kvm"),
+                                        (True, (), "process")):
+            images.with_bitmaps(self.image)
+            plain = self.path("plain.qcow2")
+            images.tool("qemu-img", "create", "-q", "-f", "qcow2", plain, "1M")
+            for command in (("info", self.image), ("map", "--bitmap", "a", self.image),
+                            ("check", self.image), ("check", "-r", "all", self.image),
+                            ("check", "--reset-in-use", "a", self.image),
+                            ("bitmap", "--add", self.image, "n"), ("resize", plain, "2M")):
+                with self.subTest(command=command, option=option, sandbox=sandbox):
+                    result = self.run_program(
+                        "unshare", "-m", "sh", "-c",
+                        'mount --bind /dev/null /dev/kvm && exec "$0" "$@"', harness.INSTAR,
+                        command[0], *option, *command[1:],
+                        environment={**self.environment, "INSTAR_SANDBOX": sandbox})
+                    self.assertEqual((result.code, result.err == ""), (1 - chosen, chosen), result)
+                    self.assertEqual("--sandbox=process" in result.err, not chosen, result)
+
     def test_command_line_is_refused_before_kvm(self):
         result = self.run_program(
             "unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev && exec "$0" bitmap --add -g 3 '
