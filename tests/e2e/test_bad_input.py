@@ -103,6 +103,7 @@ class Users(harness.Case):
 
     def test_kvm_device_without_access(self):
         """The message says how to get it."""
+        self.need_kvm()
         os.chown(self.image, NOBODY, NOBODY)
         if os.stat("/dev/kvm").st_mode & 0o006:
             self.skipTest("/dev/kvm is open to everybody here")
@@ -138,6 +139,7 @@ class Kvm(harness.Case):
         self.assertIn("modprobe", self.hidden_behind("mount -t tmpfs none /dev").err)
 
     def test_kvm_device_that_is_no_kvm(self):
+        self.need_kvm()
         result = self.hidden_behind("mount --bind /dev/null /dev/kvm")
         self.assertIn("/dev/kvm is not the kernel's KVM", result.err)
 
@@ -154,9 +156,8 @@ class Kvm(harness.Case):
                             ("bitmap", "--add", self.image, "n"), ("resize", plain, "2M")):
                 with self.subTest(command=command, option=option, sandbox=sandbox):
                     result = self.run_program(
-                        "unshare", "-m", "sh", "-c",
-                        'mount --bind /dev/null /dev/kvm && exec "$0" "$@"', harness.INSTAR,
-                        command[0], *option, *command[1:],
+                        "unshare", "-m", "sh", "-c", harness.HIDE_KVM + ' && exec "$0" "$@"',
+                        harness.INSTAR, command[0], *option, *command[1:],
                         environment={**self.environment, "INSTAR_SANDBOX": sandbox})
                     self.assertEqual((result.code, result.err == ""), (1 - chosen, chosen), result)
                     self.assertEqual("--sandbox=process" in result.err, not chosen, result)

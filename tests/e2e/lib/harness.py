@@ -36,6 +36,8 @@ SANDBOX = os.environ.get("INSTAR_SANDBOX") or "kvm"
 OLD_TIME = 1_500_000_000 * 10**9
 CLUSTER_SIZES = (512, 4096, 65536, 2 << 20)
 JOURNAL_SUFFIX = ".instar-journal"
+# For a shell in a mount namespace of its own: from here on there is no KVM.
+HIDE_KVM = "{ [ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm; }"
 # Where many or large files are made quickly; None: where temporary files are.
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
@@ -279,6 +281,11 @@ class Case(unittest.TestCase):
     def need_root(self, why):
         if os.geteuid() != 0:
             self.skipTest(f"needs root: {why}")
+
+    def need_kvm(self):
+        """Without KVM this fails, where `./dev test` has not found (and said) that there is none."""
+        if os.environ.get("INSTAR_TEST_NO_KVM") == "1":
+            self.skipTest("INSTAR_TEST_NO_KVM=1: needs /dev/kvm")
 
 
 class _Results(unittest.TextTestResult):

@@ -10,4 +10,5 @@ ALLOWED_IN_CI = {
     "needs root: strace cannot tell the paths of a process that is not dumpable",
     "needs root: hides /dev/kvm in a mount namespace of its own",
     "needs root: mounts a file system",
+    "INSTAR_TEST_NO_KVM=1: needs /dev/kvm",
 }
