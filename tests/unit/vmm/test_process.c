@@ -17,6 +17,16 @@
 #include "host/vmm/vm_internal.h"
 #include "tests/unit/vmm/machine.h"
 
+/* Nobody else may look into it: it is not dumpable. */
+static void need_root(void)
+{
+        if (geteuid() == 0)
+                return;
+        print_message("skipped: needs root: sees the memory and descriptors of a process "
+                      "that is not dumpable\n");
+        skip();
+}
+
 /* At a doorbell: as the guest has it while it runs. */
 static pid_t running_process(struct vm *vm)
 {
@@ -60,6 +70,7 @@ static void nothing_is_mapped_but_the_guests_memory(void **state)
         struct area mapping = {.permissions = permissions};
         uint64_t mapped = 0;
 
+        need_root();
         memcpy(&program, guest_probe_program.image, sizeof program);
         const struct area areas[] = {
             {ABI_PROGRAM_BASE, program.text_end, "r-xs"},
@@ -90,6 +101,7 @@ static void no_descriptor_is_open(void **state)
         char path[64];
         int open_ones = 0;
 
+        need_root();
         snprintf(path, sizeof path, "/proc/%d/fd", (int)running_process(*state));
         DIR *directory = opendir(path);
         assert_non_null(directory);
