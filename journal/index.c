@@ -254,6 +254,11 @@ int journal_index_each(struct journal_index *index,
         return stop ? stop : (int)size;
 }
 
+int journal_index_descriptor(const struct journal_index *index)
+{
+        return index ? index->socket : -1;
+}
+
 void journal_index_stop(struct journal_index *index)
 {
         if (!index)

@@ -84,8 +84,7 @@ static int drop_descriptors(int socket)
 
         if (socket != SOCKET_FD && dup2(socket, SOCKET_FD) < 0)
                 return -errno;
-        if (close_range(SOCKET_FD + 1, ~0u, 0) != 0)
-                return -errno;
+        closefrom(SOCKET_FD + 1); /* on kernels without close_range(2) too */
         null = open("/dev/null", O_RDWR);
         if (null < 0)
                 return -errno;

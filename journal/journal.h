@@ -289,6 +289,9 @@ int journal_index_each(struct journal_index *index,
                                     const struct journal_index_entry *entry),
                        void *context);
 
+/* The socket; -1 for NULL. */
+int journal_index_descriptor(const struct journal_index *index);
+
 /* Close the socket, upon which the child ends, and free.  Entries of ended
  * transactions are deleted with the next edit's commit.  NULL is allowed. */
 void journal_index_stop(struct journal_index *index);

@@ -10,6 +10,13 @@
 /* The seccomp filter of config->table (filter.c).  Needs NO_NEW_PRIVS. */
 int filter_install(const struct sandbox_config *config);
 
+/* Close every descriptor that *config does not keep; stdin becomes /dev/null, and where
+ * it is to be silent stdout and stderr, too (descriptors.c). */
+int descriptors_close_others(const struct sandbox_config *config);
+
+/* The part of it for a kernel that has no close_range(2). */
+int descriptors_close_listed(const struct sandbox_config *config);
+
 /* The Landlock ABI of this kernel; 0 if it has none (landlock.c). */
 int landlock_abi(void);
 

@@ -5,8 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* A few standard ones, image, journal, its directory, KVM's, the index's socket; what
- * the caller left open stays open. */
+/* A few standard ones, image, journal, its directory, KVM's, the index's socket. */
 #define DESCRIPTOR_LIMIT 64
 
 /* Lower one limit, soft and hard; a lower one of the caller's is left alone. */

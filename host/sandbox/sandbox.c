@@ -14,6 +14,15 @@ bool sandbox_armed(void)
         return armed;
 }
 
+void sandbox_keep(struct sandbox_config *config, int fd)
+{
+        if (fd < 0)
+                return;
+        if (config->keep_count < SANDBOX_KEEP_MAX)
+                config->keep[config->keep_count] = fd;
+        config->keep_count++; /* one too many: sandbox_arm() refuses */
+}
+
 #ifdef INSTAR_SANITIZE
 
 const bool sandbox_available = false;
@@ -36,8 +45,10 @@ const bool sandbox_available = true;
 /* The filter comes last: it does not allow what the other layers need. */
 int sandbox_arm(const struct sandbox_config *config)
 {
-        int error = limits_set(config->file_size_limit);
+        int error = descriptors_close_others(config);
 
+        if (!error)
+                error = limits_set(config->file_size_limit);
         if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
                 error = -errno;
         if (!error)

@@ -7,6 +7,7 @@
  *     NO_NEW_PRIVS     no set-user-id program helps
  *     seccomp          filter_rules.c lists what is allowed; all else kills the process
  *     Landlock         as far as the kernel has it: only the journal's directory
+ *     descriptors      what is not needed is closed
  *     limits           no core dump (it would hold image bytes), few descriptors, and a
  *                      bound for the size of any file
  *
@@ -27,14 +28,23 @@ enum sandbox_table {
         SANDBOX_PROCESS_HOST = 2,
 };
 
+#define SANDBOX_KEEP_MAX 4
+
 struct sandbox_config {
         enum sandbox_table table;
         int machine; /* the one that may be used: the vCPU's descriptor, or the guest
                       * process's number; -1: none */
         int journal_directory_fd; /* where files may be created and unlinked; -1: nowhere
                                    */
+        int keep[SANDBOX_KEEP_MAX]; /* descriptors that stay open beside those and the
+                                     * standard ones: sandbox_keep() */
+        unsigned int keep_count;
+        bool silent;              /* nothing is said on stdout or stderr */
         uint64_t file_size_limit; /* bytes; no file may grow beyond; 0: as it is */
 };
+
+/* This descriptor stays open; a negative one is none. */
+void sandbox_keep(struct sandbox_config *config, int fd);
 
 /* False in a build for the sanitizers, which need far more system calls: there
  * sandbox_arm() does nothing and says so by returning 0. */

@@ -145,9 +145,14 @@ static bool arm_sandbox(struct run *run)
 {
         struct sandbox_config config = {
             .journal_directory_fd = run->place.directory_fd,
+            .silent = run->request->report_fd != 0,
             .file_size_limit = run->request->image->size + 2 * ABI_MAX_GROWTH,
         };
         vm_allow(run->vm, &config);
+        sandbox_keep(&config, run->request->image->fd);
+        sandbox_keep(&config, journal_index_descriptor(run->index));
+        if (run->request->report_fd)
+                sandbox_keep(&config, run->request->report_fd);
         int error = sandbox_arm(&config);
         return error < 0 ? fail(run, EDIT_SANDBOX_ERROR, error) : true;
 }

@@ -22,6 +22,9 @@ struct edit_request {
         bool discard_journal;           /* a journal that is there already is given up */
         uint64_t memory_limit;          /* bytes, multiple of 2 MiB */
         const struct report_sink *sink; /* what the guest says of its plan; or NULL */
+        /* In a child: the descriptor that the sink writes to; stdout and stderr are
+         * closed.  0: there is none. */
+        int report_fd;
 };
 
 struct edit_report {

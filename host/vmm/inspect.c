@@ -22,11 +22,14 @@ int inspection_prepare(struct inspection *i, struct image *image, uint64_t memor
         return error ? error : doorbell_only_look(&i->doorbell, sink);
 }
 
-int inspection_arm(const struct inspection *i)
+int inspection_arm(const struct inspection *i, int report_fd)
 {
-        struct sandbox_config config = {.journal_directory_fd = -1};
+        struct sandbox_config config = {.journal_directory_fd = -1,
+                                        .silent = report_fd >= 0};
 
         vm_allow(i->vm, &config);
+        sandbox_keep(&config, i->image->fd);
+        sandbox_keep(&config, report_fd);
         return sandbox_arm(&config);
 }
 
@@ -110,7 +113,7 @@ void inspect(struct image *image, const struct vm_program *program, struct abi_c
         if (report->error)
                 return;
         report->outcome = EDIT_SANDBOX_ERROR;
-        report->error = inspection_arm(&inspection);
+        report->error = inspection_arm(&inspection, -1);
         if (!report->error)
                 inspection_run(&inspection, program, call, report);
 }

@@ -33,8 +33,9 @@ struct inspect_report {
 int inspection_prepare(struct inspection *inspection, struct image *image,
                        uint64_t memory, const struct report_sink *sink);
 
-/* Arm the sandbox for the rest of the process.  0 or a negative errno. */
-int inspection_arm(const struct inspection *inspection);
+/* Arm the sandbox for the rest of the process.  `report_fd`: in a child, all that it
+ * speaks through; else -1.  0 or a negative errno. */
+int inspection_arm(const struct inspection *inspection, int report_fd);
 
 /*
  * Run the program, once or more often, in this process, whose sandbox is armed.

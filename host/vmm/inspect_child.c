@@ -72,7 +72,7 @@ static void run(const struct child_request *request, int pipe_fd,
         if (report->error)
                 return;
         report->outcome = EDIT_SANDBOX_ERROR;
-        report->error = inspection_arm(&inspection);
+        report->error = inspection_arm(&inspection, pipe_fd);
         if (!report->error)
                 inspection_run(&inspection, request->program, request->call, report);
 }
@@ -83,6 +83,7 @@ static void run_edit(const struct child_request *request, const struct edit_requ
         static struct edit_report full;
         const struct report_sink sink = {pass_on, &pipe_fd};
         struct edit_request own = *edit;
+        own.report_fd = pipe_fd;
         own.sink = request->sink ? &sink : NULL;
         own.memory_limit = request->memory ? request->memory : INSPECT_MEMORY;
         vm_after_fork();

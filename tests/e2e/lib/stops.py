@@ -18,16 +18,28 @@ DEADLINE = 30
 STOPPED = "--- stopped by SIGSTOP"
 
 
+def descendants(pid):
+    """The processes that a process has started, and theirs."""
+    found = []
+    with suppress(FileNotFoundError, ProcessLookupError), \
+            open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        for child in file.read().split():
+            found += [int(child), *descendants(child)]
+    return found
+
+
 class StoppedRun:
     """`for call in StoppedRun(case, command, calls, path): ...`: the body runs while the
-    process is stopped behind `call`, a line of strace's log.  Then `result`."""
+    process is stopped behind `call`, a line of strace's log.  Then `result`.
+    `children`: so are the processes that it starts."""
 
-    def __init__(self, case, command, calls, path, when="1+"):
+    def __init__(self, case, command, calls, path, when="1+", children=False):
         self.result = None
+        self.children = children
         self.log = case.path("stops.log")
         with suppress(FileNotFoundError):
             os.unlink(self.log)
-        stop = Injection(calls, "signal=SIGSTOP", when, (os.path.realpath(path),))
+        stop = Injection(calls, "signal=SIGSTOP", when, (os.path.realpath(path),), children)
         self.strace = subprocess.Popen(
             stop.prefix(self.log) + [os.fspath(word) for word in command], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=case.environment,
@@ -64,11 +76,11 @@ class StoppedRun:
         return None
 
     def _signal(self, number):
-        """To the traced process, the only child of strace."""
-        path = f"/proc/{self.strace.pid}/task/{self.strace.pid}/children"
-        with suppress(FileNotFoundError, ProcessLookupError), open(path, encoding="ascii") as file:
-            for pid in file.read().split():
-                os.kill(int(pid), number)
+        """To the traced process, the only child of strace, or to all."""
+        traced = descendants(self.strace.pid)
+        for pid in traced if self.children else traced[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _end(self):
         if self.strace.returncode is None:
