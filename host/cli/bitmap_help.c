@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/cli/bitmap_options.h"
+#include "host/cli/help_parts.h"
 
+/* A line of help is a line here. */
+/* clang-format off */
 const char bitmap_help[] =
     "Usage: instar bitmap (--add | --remove | --clear | --enable | --disable |\n"
     "                      --merge SOURCE)... [-g GRANULARITY] [-f FMT]\n"
@@ -9,8 +12,7 @@ const char bitmap_help[] =
     "       instar bitmap --remove-all [-f FMT] [--output {human,json}]\n"
     "                     [--sandbox {kvm,process}] FILENAME\n"
     "\n"
-    "Change a persistent dirty bitmap of a qcow2 image: all actions, in the order "
-    "given,\n"
+    "Change a persistent dirty bitmap of a qcow2 image: all actions, in the order given,\n"
     "or nothing at all.  FILENAME is the path of the image, BITMAP the bitmap's name.\n"
     "\n"
     "Actions (at most 8; all --merge together are one, and must be the only one):\n"
@@ -19,48 +21,32 @@ const char bitmap_help[] =
     "      --clear                reset the bitmap's bits to zero\n"
     "      --enable               set the bitmap's auto flag (record)\n"
     "      --disable              clear the bitmap's auto flag (stop)\n"
-    "      --merge SOURCE         OR the set bits of SOURCE, a bitmap of the same image "
-    "and\n"
+    "      --merge SOURCE         OR the set bits of SOURCE, a bitmap of the same image and\n"
     "                             granularity, into the bitmap; up to 8 times\n"
-    "      --remove-all           delete every bitmap of the image, whatever its state; "
-    "the\n"
+    "      --remove-all           delete every bitmap of the image, whatever its state; the\n"
     "                             only action then, and no BITMAP is named\n"
     "\n"
     "Options:\n"
     "  -g, --granularity BYTES    granularity for --add: a power of two from 512 to 2G;\n"
     "                             suffixes k M G T P E; the last -g counts\n"
-    "  -f, --format FMT           format of the image: qcow2 only\n"
+    HELP_FORMAT
     "      --output FORMAT        human (default: silent) or json\n"
-    "      --no-ownership-scan    do not read the L2 tables before freeing clusters: "
-    "for\n"
-    "                             images that are known to be clean\n"
-    "      --journal-dir DIR      keep the undo journal in DIR\n"
-    "      --discard-journal      give up the undo journal of an interrupted edit and "
-    "keep\n"
-    "                             the image as it is, instead of recovering first\n"
-    "      --memory-limit SIZE    memory of the guest, 4M to 16G (default 256M)\n"
-    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
-    "for\n"
-    "                             machines without /dev/kvm\n"
-    "  -h, --help                 print this help\n"
-    "  -V, --version              print the version\n"
+    HELP_OWNERSHIP
+    HELP_JOURNAL
+    HELP_MEMORY
+    HELP_SANDBOX
+    HELP_HELP
     "\n"
     "Not yet supported: --object OBJECT, --image-opts, -b/--source-file FILE,\n"
     "-F/--source-format FMT.\n"
     "\n"
-    "Exit codes:\n"
-    "  0      done (or nothing had to be done); a warning may stand on stderr\n"
-    "  1      refused or failed: the first line on stderr says why\n"
-    "  2      the command line could not be parsed\n"
-    "  4      the image is in conflict with the undo journal of an interrupted edit\n"
-    "  5      an undo journal is not trusted, damaged, of a newer format or unreadable\n"
-    "  128+n  interrupted by signal n; the image is as it was\n"
+    HELP_EDIT_EXIT_CODES
     "\n"
     "Environment:\n"
-    "  INSTAR_JOURNAL_DIR         as --journal-dir\n"
-    "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
-    "index\n"
-    "  INSTAR_SANDBOX             as --sandbox\n"
-    "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
+    HELP_VARIABLE_JOURNAL
+    HELP_VARIABLE_STATE
+    HELP_VARIABLE_SANDBOX
+    HELP_VARIABLE_DEBUG
     "\n"
-    "The program needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";
+    HELP_NEEDS_KVM;
+/* clang-format on */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/cli/check_options.h"
+#include "host/cli/help_parts.h"
 
+/* A line of help is a line here. */
+/* clang-format off */
 const char check_help[] =
     "Usage: instar check [-r {leaks,all}] [--reset-damaged] [-n] [-q] [-p] [-U]\n"
     "                    [-f FMT] [--output {human,json}]\n"
@@ -19,44 +22,32 @@ const char check_help[] =
     "With -r the image is repaired, too: all of it in one step, or not at all.\n"
     "\n"
     "Options:\n"
-    "      --all                  recover every interrupted edit that the index knows, "
-    "and\n"
-    "                             those whose journals are found in or below the "
-    "folders\n"
+    "      --all                  recover every interrupted edit that the index knows, and\n"
+    "                             those whose journals are found in or below the folders\n"
     "                             named; images are not checked further\n"
     "  -r, --repair KIND          leaks: give back clusters that nothing refers to;\n"
     "                             all: repair everything, so that qemu opens the image\n"
     "                             and finds nothing wrong with it\n"
-    "      --reset-damaged        with -r all: a damaged bitmap is not removed, but "
-    "marked\n"
+    "      --reset-damaged        with -r all: a damaged bitmap is not removed, but marked\n"
     "                             all dirty\n"
-    "      --reset-in-use NAME    the bitmap NAME, which a virtual machine that died "
-    "left "
-    "in\n"
-    "                             use, is usable again: all of it is marked as dirty, "
-    "for\n"
-    "                             what it missed is not known.  The image is not "
-    "checked\n"
+    "      --reset-in-use NAME    the bitmap NAME, which a virtual machine that died left in\n"
+    "                             use, is usable again: all of it is marked as dirty, for\n"
+    "                             what it missed is not known.  The image is not checked\n"
     "                             further.  Nothing changes where it is not in use\n"
-    "  -n, --dry-run              change nothing: what would be recovered is told, and "
-    "an\n"
+    "  -n, --dry-run              change nothing: what would be recovered is told, and an\n"
     "                             image with such an edit is not checked further\n"
     "  -q, --quiet                print nothing but errors\n"
     "  -p, --progress             show how far the check is (as SIGUSR1 does, once)\n"
-    "  -U, --force-share          take no locks: others may be writing, so what is "
-    "found\n"
+    "  -U, --force-share          take no locks: others may be writing, so what is found\n"
     "                             may be wrong; recovers nothing\n"
-    "  -f, --format FMT           format of the image: qcow2 only\n"
+    HELP_FORMAT
     "      --output FORMAT        human (default) or json\n"
     "      --journal-dir DIR      look for the undo journal in DIR, too\n"
     "      --discard-journal      give up the undo journal and keep the image as it is\n"
     "      --memory-limit SIZE    memory of the guest that checks, 4M to 16G (256M); a\n"
     "                             smaller one takes several passes over the metadata\n"
-    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
-    "for\n"
-    "                             machines without /dev/kvm\n"
-    "  -h, --help                 print this help\n"
-    "  -V, --version              print the version\n"
+    HELP_SANDBOX
+    HELP_HELP
     "\n"
     "Exit codes (of several images the worst, in the order 1, 63, 2, 4, 5, 3, 0):\n"
     "  0      no errors, or recovered and no errors; with -n: or can be recovered\n"
@@ -70,9 +61,9 @@ const char check_help[] =
     "  128+n  interrupted by signal n, between two images\n"
     "\n"
     "Environment:\n"
-    "  INSTAR_JOURNAL_DIR         as --journal-dir\n"
-    "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
-    "index\n"
-    "  INSTAR_SANDBOX             as --sandbox\n"
+    HELP_VARIABLE_JOURNAL
+    HELP_VARIABLE_STATE
+    HELP_VARIABLE_SANDBOX
     "\n"
-    "Needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";
+    HELP_NEEDS_KVM;
+/* clang-format on */

@@ -1,30 +1,26 @@
 /* SPDX-License-Identifier: MIT */
+#include "host/cli/help_parts.h"
 #include "host/cli/look_options.h"
 
+/* A line of help is a line here. */
+/* clang-format off */
 const char info_help[] =
     "Usage: instar info [-f FMT] [--output {human,json}] [-U] [--count]\n"
     "                   [--sandbox {kvm,process}] FILENAME\n"
     "\n"
-    "Tell about a qcow2 image what qemu-img info tells, and about its bitmaps more: "
-    "the\n"
-    "keys that qemu-img does not have begin with instar-.  An image with damaged "
-    "bitmaps\n"
-    "is described, with what is wrong and what helps.  Nothing is changed, and no file "
-    "that\n"
+    "Tell about a qcow2 image what qemu-img info tells, and about its bitmaps more: the\n"
+    "keys that qemu-img does not have begin with instar-.  An image with damaged bitmaps\n"
+    "is described, with what is wrong and what helps.  Nothing is changed, and no file that\n"
     "the image names is opened.\n"
     "\n"
     "Options:\n"
-    "  -f, --format FMT           format of the image: qcow2 only\n"
+    HELP_FORMAT
     "      --output FORMAT        human (default) or json\n"
     "  -U, --force-share          take no locks: what is printed may be out of date\n"
-    "      --count                read the bitmaps, too: how much of the disk is "
-    "dirty, how\n"
+    "      --count                read the bitmaps, too: how much of the disk is dirty, how\n"
     "                             much of the file they take\n"
-    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
-    "for\n"
-    "                             machines without /dev/kvm\n"
-    "  -h, --help                 print this help\n"
-    "  -V, --version              print the version\n"
+    HELP_SANDBOX
+    HELP_HELP
     "\n"
     "On a terminal, bytes of a name that could steer it are shown as \\xNN.\n"
     "\n"
@@ -34,11 +30,10 @@ const char info_help[] =
     "  2      the command line could not be parsed\n"
     "\n"
     "Environment:\n"
-    "  INSTAR_JOURNAL_DIR         a folder where an undo journal of the image may lie, "
-    "too\n"
-    "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
-    "index\n"
-    "  INSTAR_SANDBOX             as --sandbox\n"
-    "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
+    "  INSTAR_JOURNAL_DIR         a folder where an undo journal of the image may lie, too\n"
+    HELP_VARIABLE_STATE
+    HELP_VARIABLE_SANDBOX
+    HELP_VARIABLE_DEBUG
     "\n"
-    "Needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";
+    HELP_NEEDS_KVM;
+/* clang-format on */

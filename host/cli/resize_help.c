@@ -1,54 +1,39 @@
 /* SPDX-License-Identifier: MIT */
+#include "host/cli/help_parts.h"
 #include "host/cli/resize_options.h"
 
+/* A line of help is a line here. */
+/* clang-format off */
 const char resize_help[] =
     "Usage: instar resize [--shrink] [-f FMT] [--output {human,json}] [-q]\n"
     "                     [--sandbox {kvm,process}] FILENAME [+|-]SIZE\n"
     "\n"
-    "Make the disk of a qcow2 image larger or smaller: as a whole, or not at all.  SIZE "
-    "is\n"
+    "Make the disk of a qcow2 image larger or smaller: as a whole, or not at all.  SIZE is\n"
     "in bytes, with a suffix k M G T P E or without; with a sign it is relative.\n"
     "\n"
     "Options:\n"
-    "      --shrink               the disk may become smaller: all data behind its new "
-    "end\n"
+    "      --shrink               the disk may become smaller: all data behind its new end\n"
     "                             is deleted\n"
-    "  -f, --format FMT           format of the image: qcow2 only\n"
+    HELP_FORMAT
     "      --output FORMAT        human (default) or json\n"
     "  -q, --quiet                do not say that it was done\n"
-    "      --no-ownership-scan    do not read the L2 tables before freeing clusters: "
-    "for\n"
-    "                             images that are known to be clean\n"
-    "      --journal-dir DIR      keep the undo journal in DIR\n"
-    "      --discard-journal      give up the undo journal of an interrupted edit and "
-    "keep\n"
-    "                             the image as it is, instead of recovering first\n"
-    "      --memory-limit SIZE    memory of the guest, 4M to 16G (default 256M)\n"
-    "      --sandbox MACHINE      what the guest runs in: kvm (default), or process, "
-    "for\n"
-    "                             machines without /dev/kvm\n"
-    "  -h, --help                 print this help\n"
-    "  -V, --version              print the version\n"
+    HELP_OWNERSHIP
+    HELP_JOURNAL
+    HELP_MEMORY
+    HELP_SANDBOX
+    HELP_HELP
     "\n"
-    "Refused: images with persistent dirty bitmaps, or with an external data file; "
-    "with\n"
-    "internal snapshots where data would be cut off; with a backing file where it "
-    "would\n"
+    "Refused: images with persistent dirty bitmaps, or with an external data file; with\n"
+    "internal snapshots where data would be cut off; with a backing file where it would\n"
     "show in the new area.\n"
     "\n"
-    "Exit codes:\n"
-    "  0      done (or nothing had to be done); a warning may stand on stderr\n"
-    "  1      refused or failed: the first line on stderr says why\n"
-    "  2      the command line could not be parsed\n"
-    "  4      the image is in conflict with the undo journal of an interrupted edit\n"
-    "  5      an undo journal is not trusted, damaged, of a newer format or unreadable\n"
-    "  128+n  interrupted by signal n; the image is as it was\n"
+    HELP_EDIT_EXIT_CODES
     "\n"
     "Environment:\n"
-    "  INSTAR_JOURNAL_DIR         as --journal-dir\n"
-    "  INSTAR_STATE_DIR           where the index of interrupted edits lives; none: no "
-    "index\n"
-    "  INSTAR_SANDBOX             as --sandbox\n"
-    "  INSTAR_DEBUG=1             tell how a guest program ended that did not end well\n"
+    HELP_VARIABLE_JOURNAL
+    HELP_VARIABLE_STATE
+    HELP_VARIABLE_SANDBOX
+    HELP_VARIABLE_DEBUG
     "\n"
-    "The program needs /dev/kvm (root or a member of group kvm), or --sandbox=process.\n";
+    HELP_NEEDS_KVM;
+/* clang-format on */
