@@ -113,11 +113,16 @@ static const struct attempt forbidden[] = {
     {"a number that does not exist", 9999, {0}},
 };
 
+static struct sandbox_config config_of(enum sandbox_table table)
+{
+        return (struct sandbox_config){.table = table,
+                                       .machine = directory_fd,
+                                       .journal_directory_fd = directory_fd};
+}
+
 static int arm(enum sandbox_table table)
 {
-        const struct sandbox_config config = {.table = table,
-                                              .machine = directory_fd,
-                                              .journal_directory_fd = directory_fd};
+        const struct sandbox_config config = config_of(table);
 
         return sandbox_arm(&config);
 }
@@ -236,7 +241,12 @@ static int work(void *argument)
         TRY(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0);
         TRY(pipe(pipe_ends) == 0);
         signal(SIGPIPE, on_signal);
-        TRY(arm(*(const enum sandbox_table *)argument) == 0);
+        struct sandbox_config config = config_of(*(const enum sandbox_table *)argument);
+        sandbox_keep(&config, image);
+        sandbox_keep(&config, ends[0]);
+        sandbox_keep(&config, ends[1]);
+        sandbox_keep(&config, pipe_ends[1]);
+        TRY(sandbox_arm(&config) == 0);
         failed = journal_calls(directory_fd);
         if (!failed)
                 failed = image_calls(image);
@@ -247,8 +257,8 @@ static int work(void *argument)
         TRY(madvise(page, sizeof page, MADV_HUGEPAGE) == 0 || errno == EINVAL);
         TRY(time(NULL) > 0);
         TRY(syscall(__NR_clock_gettime, CLOCK_MONOTONIC, page) == 0);
-        TRY(close(pipe_ends[0]) == 0);
-        /* The handler returns by rt_sigreturn. */
+        /* The other end is closed with all that is not needed. The handler returns by
+         * rt_sigreturn. */
         TRY(write(pipe_ends[1], &byte, 1) < 0 && errno == EPIPE && signals_seen == 1);
         TRY(write(STDERR_FILENO, "", 0) == 0);
         return 0;

@@ -92,12 +92,11 @@ static void no_file_grows_beyond_the_limit(void **state)
 static int stay_inside(void *argument)
 {
         const struct places *places = argument;
-        const struct sandbox_config config = {.table = SANDBOX_KVM_HOST,
-                                              .machine = -1,
-                                              .journal_directory_fd = places->inside_fd};
         int victim = openat(places->outside_fd, "victim", CREATE, 0600);
 
-        if (victim < 0 || sandbox_arm(&config))
+        /* Alone: the filter would not even let it try. */
+        if (victim < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+            landlock_restrict(places->inside_fd))
                 return 1;
         if (openat(places->inside_fd, "journal", CREATE, 0600) < 0)
                 return 2;
