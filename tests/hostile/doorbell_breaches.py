@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Breaches of the doorbell's rules (host/vmm/doorbell.c), and programs that are none."""
 
-from hostile import EDIT, INFO, Breach
+from hostile import EDIT, INFO, WHOLE_MEMORY, Breach
 from script import (APPLY, ARENA, ASSERT, BEGIN, CALL, CALL_LIMIT, CLAIM, DOORBELL,
                     DOORBELL_LIMIT, END_REQUEST, JOURNAL, MAX_DOORBELLS, MAX_READ, MAX_REPORT,
                     MAX_REPORTS, MAX_REQUESTS, MAX_TRANSFER, PAGE_DIRECTORIES, PAGE_TABLES,
                     POPULATE, PROGRAM, PROGRAM_LIMIT, QUERY_HOLE, READ, REPORT, STACK, STACK_TOP,
                     TSS, U64, Request, Script)
 
-GUEST_MEMORY = 256 << 20
 INT64_MAX = 2**63 - 1
 
 # (address, length) that the guest may not name: what it may not write itself.
@@ -19,7 +18,7 @@ NOT_ITS_OWN = {
     "the call": (CALL, 8), "behind the call": (CALL_LIMIT, 8),
     "the doorbell": (DOORBELL, 64), "the doorbell's end": (DOORBELL_LIMIT - 8, 8),
     "page directories": (PAGE_DIRECTORIES, 4096), "below the arena": (ARENA - 8, 16),
-    "across the end": (GUEST_MEMORY - 8, 16), "behind the end": (GUEST_MEMORY, 1),
+    "across the end": (WHOLE_MEMORY - 8, 16), "behind the end": (WHOLE_MEMORY, 1),
     "far behind": (1 << 47, 8), "not canonical": (1 << 63, 8), "last byte": (U64, 1),
     "around": (U64 - 7, 16), "up to null": (U64 - 7, 8)}
 
@@ -53,7 +52,7 @@ def reads():
 def holes_and_memory():
     for name, (offset, length) in NO_RANGES.items():
         yield one(f"hole of {name}", "hole: range", Request(QUERY_HOLE, offset, length))
-    for length in (GUEST_MEMORY - ARENA + 1, 1 << 40, U64, U64 - (2 << 20) + 2):
+    for length in (WHOLE_MEMORY - ARENA + 1, 1 << 40, U64, U64 - (2 << 20) + 2):
         yield one(f"populate {length:#x}", "populate: length", Request(POPULATE, 0, length))
 
 

@@ -37,6 +37,7 @@ CHECK = ("check", "{}")
 
 # Places of the test image and of guest memory.
 CLUSTER = 65536
+WHOLE_MEMORY = 256 << 20  # of the guest, by default
 GUEST_DATA = 40 * CLUSTER
 OLD, NEW = ARENA, ARENA + (4 << 20)
 
