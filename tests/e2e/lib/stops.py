@@ -31,15 +31,17 @@ def descendants(pid):
 class StoppedRun:
     """`for call in StoppedRun(case, command, calls, path): ...`: the body runs while the
     process is stopped behind `call`, a line of strace's log.  Then `result`.
-    `children`: so are the processes that it starts."""
+    `path`: only calls on that file; None: on any.  `children`: so are the processes that it
+    starts."""
 
-    def __init__(self, case, command, calls, path, when="1+", children=False):
+    def __init__(self, case, command, calls, path=None, when="1+", children=False):
         self.result = None
         self.children = children
         self.log = case.path("stops.log")
         with suppress(FileNotFoundError):
             os.unlink(self.log)
-        stop = Injection(calls, "signal=SIGSTOP", when, (os.path.realpath(path),), children)
+        paths = () if path is None else (os.path.realpath(path),)
+        stop = Injection(calls, "signal=SIGSTOP", when, paths, children)
         self.strace = subprocess.Popen(
             stop.prefix(self.log) + [os.fspath(word) for word in command], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=case.environment,
