@@ -292,6 +292,7 @@ static void try_until_settled(struct run *run)
 /* Unmapping is not allowed under the sandbox: the end of the process does it. */
 static void clean_up(struct run *run)
 {
+        vm_end(run->vm);
         if (sandbox_armed())
                 return;
         doorbell_destroy(&run->doorbell);

@@ -100,6 +100,7 @@ void inspection_run(struct inspection *i, const struct vm_program *program,
         report->result = i->doorbell.result;
         report->trace.last_request = i->doorbell.last;
         report->trace.doorbells = i->doorbell.rings;
+        vm_end(i->vm);
 }
 
 void inspect(struct image *image, const struct vm_program *program, struct abi_call *call,

@@ -38,7 +38,7 @@ int inspection_prepare(struct inspection *inspection, struct image *image,
 int inspection_arm(const struct inspection *inspection, int report_fd);
 
 /*
- * Run the program, once or more often, in this process, whose sandbox is armed.
+ * Run the program, once, in this process, whose sandbox is armed.
  * memory_size, file_size and the device flag of *call are filled in.  Fills *report in
  * every case.
  */

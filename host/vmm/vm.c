@@ -41,6 +41,12 @@ const struct vm_diagnosis *vm_diagnose(const struct vm *vm)
         return &vm->diagnosis;
 }
 
+void vm_end(struct vm *vm)
+{
+        if (vm)
+                vm->operations->end(vm);
+}
+
 void vm_destroy(struct vm *vm)
 {
         if (!vm)

@@ -82,6 +82,11 @@ const struct vm_diagnosis *vm_diagnose(const struct vm *vm);
 /* Fill in what running this machine takes: the filter, and the machine it allows. */
 void vm_allow(const struct vm *vm, struct sandbox_config *config);
 
+/* It will not be run again.  What can be done under the sandbox: a process is ended and
+ * waited for, a virtual machine goes with its host. */
+void vm_end(struct vm *vm);
+
+/* End it, and give back everything; not under the sandbox. */
 void vm_destroy(struct vm *vm);
 
 #endif

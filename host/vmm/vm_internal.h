@@ -49,6 +49,7 @@
 struct vm_operations {
         /* Reserve memory, make the machine, fill in `clock`. */
         int (*create)(struct vm *vm);
+        void (*end)(struct vm *vm);
         void (*destroy)(struct vm *vm); /* of what create() has made, as far as it came */
         /* Before memory is cleared for a fresh try. */
         int (*rewind)(struct vm *vm);
@@ -78,6 +79,7 @@ struct vm_kvm {
 struct vm_process {
         pid_t pid;     /* 0: there is none */
         bool confined; /* nothing but the guest's memory is left, and no system call */
+        bool stopped;  /* by a signal of its own, which another can take the place of */
         bool ended;    /* killed by its filter, or by somebody */
 };
 

@@ -32,6 +32,7 @@ int vm_process_wait(struct vm *vm, int *status)
                 if (errno != EINTR)
                         return -errno;
         vm->process.ended = WIFEXITED(*status) || WIFSIGNALED(*status);
+        vm->process.stopped = !vm->process.ended && *status >> 16 == 0;
         return 0;
 }
 
@@ -104,6 +105,18 @@ static int process_create(struct vm *vm)
                 error = fork_process(vm);
         /* A positive errno, as clock_getcpuclockid(3) says. */
         return error ? error : -clock_getcpuclockid(vm->process.pid, &vm->clock);
+}
+
+/* A process that nobody waits for stays in the list of processes, as a zombie, where init
+ * does not care.  One that was interrupted takes no signal now: it ends with its tracer.
+ */
+static void process_end(struct vm *vm)
+{
+        int status;
+
+        if (vm->process.stopped && !vm->process.ended &&
+            ptrace(PTRACE_CONT, vm->process.pid, NULL, SIGKILL) == 0)
+                (void)vm_process_wait(vm, &status);
 }
 
 static void process_destroy(struct vm *vm)
@@ -231,6 +244,7 @@ static int process_enter(struct vm *vm)
 
 const struct vm_operations vm_process_operations = {
     .create = process_create,
+    .end = process_end,
     .destroy = process_destroy,
     .rewind = process_rewind,
     .start = process_start,

@@ -7,6 +7,7 @@
 #include "host/vmm/vm_internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -80,44 +81,64 @@ static int forget_rseq(void)
 #endif
 }
 
-static int close_everything(void)
+static int close_range_of(int from, int to)
 {
-        struct rlimit none = {0, 0};
-
+        if (from > to)
+                return 0;
 #ifdef SYS_close_range
-        if (syscall(SYS_close_range, 0u, ~0u, 0u) == 0)
-                return setrlimit(RLIMIT_NOFILE, &none) ? -errno : 0;
+        if (syscall(SYS_close_range, (unsigned)from, (unsigned)to, 0u) == 0)
+                return 0;
+        if (errno != ENOSYS)
+                return -errno;
 #endif
         long limit = sysconf(_SC_OPEN_MAX);
-        for (int fd = 0; fd < limit; fd++)
+        for (int fd = from; fd <= to && fd < limit; fd++)
                 (void)close(fd);
-        return setrlimit(RLIMIT_NOFILE, &none) ? -errno : 0;
+        return 0;
 }
 
-static int give_up(const struct vm *vm)
+/* First of all: it holds the image's locks, and the parent's end of the conversation,
+ * whose end it could not see otherwise. */
+static int close_all_but(int fd)
+{
+        int error = close_range_of(0, fd - 1);
+
+        return error ? error : close_range_of(fd + 1, INT_MAX);
+}
+
+/* Ready to be traced: say so, and wait until it is. */
+static int hand_over(int fd)
+{
+        char byte = 0;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 1))
+                return -errno;
+        if (write(fd, &byte, 1) != 1 || read(fd, &byte, 1) != 1)
+                return -ECHILD; /* the parent is dead */
+        return close(fd) ? -errno : 0;
+}
+
+static int give_up(void)
 {
         struct rlimit none = {0, 0};
-        int error = close_everything();
+        int error = 0;
 
-        if (!error && (setrlimit(RLIMIT_CORE, &none) || prctl(PR_SET_DUMPABLE, 0) ||
-                       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
+        if (setrlimit(RLIMIT_NOFILE, &none) || setrlimit(RLIMIT_CORE, &none) ||
+            prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
                 error = -errno;
-        if (!error)
-                error = forget_rseq();
-        return error ? error : move_memory(vm);
+        return error ? error : forget_rseq();
 }
 
 void vm_process_child(const struct vm *vm, int ready_fd)
 {
-        char byte = 0;
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        /* A terminal's signals are the parent's business. */
-        setsid();
-        if (prctl(PR_SET_DUMPABLE, 1) || write(ready_fd, &byte, 1) != 1 ||
-            read(ready_fd, &byte, 1) != 1)
-                _exit(ECHILD);
-        int error = give_up(vm);
+        setsid(); /* a terminal's signals are the parent's business */
+        int error = close_all_but(ready_fd);
+        if (!error)
+                error = hand_over(ready_fd);
+        if (!error)
+                error = give_up();
+        if (!error)
+                error = move_memory(vm);
         if (error)
                 _exit(-error);
         __asm__ volatile("int3"); /* not raise(3): the C library knows of no fork */

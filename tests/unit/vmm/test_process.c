@@ -211,7 +211,28 @@ static void it_dies_with_its_host(void **state)
         assert_false(is_alive(process));
 }
 
-static void its_end_leaves_no_zombie(void **state)
+static void ended_it_is_gone_and_waited_for(void **state)
+{
+        struct vm *vm = *state;
+        pid_t pid = running_process(vm);
+
+        vm_end(vm);
+        assert_int_not_equal(kill(pid, 0), 0);
+        assert_int_equal(errno, ESRCH);
+        assert_int_equal(vm_run(vm, 0), VM_EXIT_FAILED);
+        vm_end(vm);
+}
+
+/* An endless loop takes no signal once it was interrupted; nobody waits for that. */
+static void ending_what_was_interrupted_does_not_hang(void **state)
+{
+        machine_load(*state, PROBE_LOOP, 0);
+        vm_interrupt();
+        assert_int_equal(vm_run(*state, MACHINE_PATIENCE_MS), VM_EXIT_SIGNAL);
+        vm_end(*state);
+}
+
+static void destroyed_it_leaves_no_zombie(void **state)
 {
         struct vm *vm = NULL;
 
@@ -237,7 +258,9 @@ int main(void)
             with_process(its_violent_death_is_noticed),
             with_process(signals_to_it_change_nothing),
             with_process(it_dies_with_its_host),
-            with_process(its_end_leaves_no_zombie),
+            with_process(ended_it_is_gone_and_waited_for),
+            with_process(ending_what_was_interrupted_does_not_hang),
+            with_process(destroyed_it_leaves_no_zombie),
         };
 
         vm_choose_kind(VM_KIND_PROCESS);
