@@ -6,72 +6,40 @@
 #include "tests/unit/journal/cmocka_all.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "answers.h"
-#include "host/recovery/recovery.h"
-#include "left_edit.h"
+#include "left_search.h"
 #include "tests/unit/journal/system_calls.h"
-
-struct fixture {
-        struct left_edit left;
-        struct recovery recovery;
-};
-
-static int set_up(void **state)
-{
-        struct fixture *f = calloc(1, sizeof *f);
-
-        left_edit_create(&f->left);
-        f->left.claims = true;
-        memset(&answers, 0, sizeof answers);
-        answers.image = &f->left.image;
-        *state = f;
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        struct fixture *f = *state;
-
-        system_calls_before = NULL;
-        recovery_release(&f->recovery);
-        left_edit_destroy(&f->left);
-        free(f);
-        return 0;
-}
 
 /* ---- what shows that somebody else has written ------------------------------------ */
 
-static void another_size(struct fixture *f)
+static void another_size(struct left_search *f)
 {
         assert_int_equal(ftruncate(f->left.image.fd, LEFT_FINAL_SIZE + 1), 0);
 }
 
-static void another_content(struct fixture *f)
+static void another_content(struct left_search *f)
 {
         assert_int_equal(pwrite(f->left.image.fd, "x", 1, 3 * 512 + 7), 1);
 }
 
-static void a_reference(struct fixture *f)
+static void a_reference(struct left_search *f)
 {
         (void)f;
         answers.proof = RECOVERY_REFERENCED;
 }
 
 /* Nobody knows whether it has: it is treated as if. */
-static void no_proof(struct fixture *f)
+static void no_proof(struct left_search *f)
 {
         (void)f;
         answers.proof = RECOVERY_UNPROVABLE;
 }
 
 static const struct sign {
-        void (*leave)(struct fixture *f);
+        void (*leave)(struct left_search *f);
         const char *reason;
         unsigned int proofs;
 } signs[] = {
@@ -81,49 +49,19 @@ static const struct sign {
     {no_proof, "it may use clusters that the edit had taken", 1},
 };
 
-static void leave(struct fixture *f, const struct sign *sign)
+static void leave(struct left_search *f, const struct sign *sign)
 {
-        (void)unlink(f->left.journal);
         answers.proof = RECOVERY_PROVED;
-        left_edit_leave(&f->left, f->left.journal, &f->left.identity, LEFT_APPLIED);
+        left_search_leave(f, LEFT_APPLIED);
         sign->leave(f);
 }
 
-/* ---- the search ---------------------------------------------------------------------
- */
-
-static const struct recovery_item *search(struct fixture *f, bool dry_run,
-                                          const struct recovery_examiner *examiner)
-{
-        const struct journal_search places = {.resolved_path =
-                                                  f->left.image.resolved_path};
-        const struct recovery_item *item = &f->recovery.items[0];
-        int status;
-
-        recovery_release(&f->recovery);
-        assert_int_equal(recovery_start(&f->recovery, &f->left.image, examiner), 0);
-        f->recovery.dry_run = dry_run;
-        answers.proofs = 0;
-        answers.checks = 0;
-        status = recovery_search(&f->recovery, places);
-        assert_int_equal(f->recovery.count, 1);
-        assert_int_equal(status, item->state >= RECOVERY_FIRST_STOP);
-        return item;
-}
-
-static bool is_there(const char *path)
-{
-        struct stat status;
-
-        return lstat(path, &status) == 0;
-}
-
 /* The examiner is asked, and nothing changes. */
-static const struct recovery_item *expect_unchanged(struct fixture *f, bool dry_run,
+static const struct recovery_item *expect_unchanged(struct left_search *f, bool dry_run,
                                                     enum recovery_state state)
 {
         char *before = left_edit_snapshot(&f->left);
-        const struct recovery_item *item = search(f, dry_run, &answers_examiner);
+        const struct recovery_item *item = left_search(f, dry_run, false);
         char *after = left_edit_snapshot(&f->left);
 
         assert_string_equal(before, after);
@@ -139,7 +77,7 @@ static const struct recovery_item *expect_unchanged(struct fixture *f, bool dry_
 
 static void a_sound_image_stands_and_its_journal_goes(void **state)
 {
-        struct fixture *f = *state;
+        struct left_search *f = *state;
 
         for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
                 const struct recovery_item *item;
@@ -152,7 +90,7 @@ static void a_sound_image_stands_and_its_journal_goes(void **state)
                 assert_string_equal(item->reason, signs[i].reason);
                 assert_int_equal(answers.proofs, signs[i].proofs);
                 size = pread(f->left.image.fd, left, sizeof left, 0);
-                item = search(f, false, &answers_examiner);
+                item = left_search(f, false, false);
                 assert_int_equal(item->state, RECOVERY_SUPERSEDED);
                 assert_string_equal(item->reason, signs[i].reason);
                 assert_null(item->finding);
@@ -176,7 +114,7 @@ static void an_image_that_is_not_found_sound_stops(void **state)
             {RECOVERY_UNCHECKABLE, "it is so damaged that it cannot be checked"},
             {RECOVERY_TOO_LARGE, "it is too large to be checked with so little memory"},
         };
-        struct fixture *f = *state;
+        struct left_search *f = *state;
 
         for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
                 leave(f, &signs[i]);
@@ -195,7 +133,7 @@ static void an_image_that_is_not_found_sound_stops(void **state)
 /* Whatever the checker has left in its answer. */
 static void a_check_that_was_not_made_is_a_failure(void **state)
 {
-        struct fixture *f = *state;
+        struct left_search *f = *state;
 
         for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
                 leave(f, &signs[i]);
@@ -210,7 +148,7 @@ static void a_check_that_was_not_made_is_a_failure(void **state)
                 }
                 answers.check_error = 0;
                 answers.soundness = RECOVERY_SOUND;
-                assert_int_equal(search(f, false, &answers_examiner)->state,
+                assert_int_equal(left_search(f, false, false)->state,
                                  RECOVERY_SUPERSEDED);
         }
 }
@@ -218,13 +156,14 @@ static void a_check_that_was_not_made_is_a_failure(void **state)
 /* For `instar info`, and for the first look of `instar check`. */
 static void without_an_examiner_it_is_a_conflict_that_nobody_has_checked(void **state)
 {
-        struct fixture *f = *state;
+        struct left_search *f = *state;
 
+        f->examiner = NULL;
         for (size_t i = 0; i < 2; i++) {
                 const struct recovery_item *item;
 
                 leave(f, &signs[i]);
-                item = search(f, true, NULL);
+                item = left_search(f, true, false);
                 assert_int_equal(item->state, RECOVERY_CONFLICT);
                 assert_string_equal(item->reason, signs[i].reason);
                 assert_null(item->finding);
@@ -257,20 +196,20 @@ static int watch(void *context, const struct system_call_made *made)
 
 static void what_stands_is_durable_before_the_journal_goes(void **state)
 {
-        struct fixture *f = *state;
+        struct left_search *f = *state;
         struct order order = {.image_fd = f->left.image.fd, .fails = true};
         const struct recovery_item *item;
 
         leave(f, &signs[1]);
         system_calls_context = &order;
         system_calls_before = watch;
-        item = search(f, false, &answers_examiner);
+        item = left_search(f, false, false);
         assert_int_equal(item->state, RECOVERY_FAILED);
         assert_int_equal(item->error, -EIO);
         assert_null(item->reason);
         assert_true(is_there(f->left.journal));
         order.fails = false;
-        item = search(f, false, &answers_examiner);
+        item = left_search(f, false, false);
         assert_int_equal(item->state, RECOVERY_SUPERSEDED);
         assert_true(order.synced);
         assert_false(is_there(f->left.journal));
@@ -278,7 +217,9 @@ static void what_stands_is_durable_before_the_journal_goes(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                                                       \
+        cmocka_unit_test_setup_teardown(name, left_search_set_up_answers,                \
+                                        left_search_tear_down)
         const struct CMUnitTest tests[] = {
             TEST(a_sound_image_stands_and_its_journal_goes),
             TEST(an_image_that_is_not_found_sound_stops),
