@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/cli/info_reports.h"
 
+#include "tests/unit/cli/cmocka_all.h"
+
 #include <string.h>
 
 struct info info;
@@ -93,4 +95,23 @@ const char *reports_finish(void)
         sink.view->tail(&info);
         text_bytes(&info.output.text, "", 1);
         return info.output.text.bytes;
+}
+
+void expect_printed(const char *expected)
+{
+        assert_string_equal(reports_finish(), expected);
+}
+
+void expect_part(const char *expected)
+{
+        const char *printed = reports_finish();
+
+        if (!strstr(printed, expected))
+                fail_msg("expected \"%s\" in \"%s\"", expected, printed);
+}
+
+void start_ordinary(const struct info_view *view)
+{
+        reports_start(view);
+        assert_int_equal(report_image(ordinary_image(), NULL, NULL, NULL), 0);
 }

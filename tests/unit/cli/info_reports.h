@@ -31,4 +31,11 @@ int report_raw(uint64_t kind, const void *facts, size_t size, const void *behind
 /* The end; what was printed, terminated. */
 const char *reports_finish(void);
 
+/* Begin, and describe an ordinary image. */
+void start_ordinary(const struct info_view *view);
+
+/* The end: all that was printed, or a part of it. */
+void expect_printed(const char *expected);
+void expect_part(const char *expected);
+
 #endif
