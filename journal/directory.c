@@ -64,6 +64,8 @@ int make_directories(const char *path)
                 return -EINVAL;
         if (stat(path, &status) == 0)
                 return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
+        if (errno != ENOENT) /* half of a path that is too long helps nobody */
+                return -errno;
         copy = strdup(path);
         if (!copy)
                 return -ENOMEM;
@@ -74,22 +76,39 @@ int make_directories(const char *path)
         return error;
 }
 
-int open_private_directory(const char *path)
+/* Takes over `fd`: gives it back, or closes it and gives the error. */
+static int only_if_private(int fd)
 {
         struct stat status;
-        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
-        int error;
+        int error = 0;
 
-        if (fd < 0)
-                return -errno;
-        if (fstat(fd, &status) != 0) {
+        if (fstat(fd, &status) != 0)
                 error = -errno;
-                close(fd);
-                return error;
+        else if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+                error = -EPERM;
+        if (!error)
+                return fd;
+        close(fd);
+        return error;
+}
+
+int open_private_directory(const char *path)
+{
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+
+        return fd < 0 ? -errno : only_if_private(fd);
+}
+
+int open_private_directory_in(int parent, const char *name)
+{
+        int fd;
+
+        if (mkdirat(parent, name, 0700) == 0) {
+                if (fsync(parent) != 0)
+                        return -errno;
+        } else if (errno != EEXIST) {
+                return -errno;
         }
-        if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-                close(fd);
-                return -EPERM;
-        }
-        return fd;
+        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+        return fd < 0 ? -errno : only_if_private(fd);
 }

@@ -11,4 +11,8 @@ int make_directories(const char *path);
  * and others: the descriptor, or -EPERM where it is not, or another errno. */
 int open_private_directory(const char *path);
 
+/* The same of `name` in an open directory, made and synced where it is missing; not
+ * through a symbolic link.  So who renames what is on the way to it changes nothing. */
+int open_private_directory_in(int parent, const char *name);
+
 #endif

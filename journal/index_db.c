@@ -16,6 +16,7 @@
 #include "journal/directory.h"
 #include "journal/identity.h"
 
+#define INDEX_NAME   "index"
 #define DATA_NAME    "data.mdb"
 #define LOCK_NAME    "lock.mdb"
 #define DAMAGED_NAME "damaged.mdb"
@@ -96,29 +97,51 @@ static int open_or_begin(struct index_db *database, const char *path)
         return to_errno(code);
 }
 
-int index_db_open(struct index_db *database, const char *state_directory)
+/* The index's directory, open: private, in the private state directory. */
+static int open_directory(const char *state_directory)
 {
+        int error = make_directories(state_directory);
+        int state;
+        int index;
+
+        if (error)
+                return error;
+        state = open_private_directory(state_directory);
+        if (state < 0)
+                return state;
+        index = open_private_directory_in(state, INDEX_NAME);
+        close(state);
+        return index;
+}
+
+/* LMDB opens by path only.  That of the descriptor leads to what was found to be private,
+ * whatever is at the directory's own by now; a system without /proc has no other. */
+static int open_at(struct index_db *database, const char *state_directory)
+{
+        char through[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
         char *path;
         int error;
 
-        memset(database, 0, sizeof *database);
-        error = journal_state_directory_prepare(state_directory);
-        if (error)
-                return error;
-        if (asprintf(&path, "%s/index", state_directory) < 0)
+        snprintf(through, sizeof through, "/proc/self/fd/%d", database->directory_fd);
+        if (access(through, F_OK) == 0)
+                return open_or_begin(database, through);
+        if (asprintf(&path, "%s/" INDEX_NAME, state_directory) < 0)
                 return -ENOMEM;
-        error = make_directories(path);
-        if (!error) {
-                database->directory_fd = open_private_directory(path);
-                if (database->directory_fd < 0)
-                        error = database->directory_fd;
-        }
-        if (!error)
-                error = enough_space(database->directory_fd);
-        if (!error)
-                error = open_or_begin(database, path);
+        error = open_or_begin(database, path);
         free(path);
         return error;
+}
+
+int index_db_open(struct index_db *database, const char *state_directory)
+{
+        int error;
+
+        memset(database, 0, sizeof *database);
+        database->directory_fd = open_directory(state_directory);
+        if (database->directory_fd < 0)
+                return database->directory_fd;
+        error = enough_space(database->directory_fd);
+        return error ? error : open_at(database, state_directory);
 }
 
 void index_db_close(struct index_db *database)

@@ -25,6 +25,8 @@
 #include "journal/directory.h"
 #include "journal/identity.h"
 
+#define STATE_JOURNALS "journals"
+
 #define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK)
 
 int place_beside(const char *resolved_path, char **directory, char **name)
@@ -65,7 +67,7 @@ char *place_state_journals(const char *state_directory)
 {
         char *path;
 
-        return asprintf(&path, "%s/journals", state_directory) < 0 ? NULL : path;
+        return asprintf(&path, "%s/" STATE_JOURNALS, state_directory) < 0 ? NULL : path;
 }
 
 /* Fill in the place; takes over `directory_fd`, also in case of an error. */
@@ -182,15 +184,13 @@ static int choose_beside(int image_fd, const char *resolved_path,
         return status;
 }
 
-static int choose_directory(const char *directory,
-                            const struct journal_identity *identity,
-                            struct journal_place *place)
+/* Takes over `fd`, the open directory. */
+static int settle_by_identity(int fd, const char *directory,
+                              const struct journal_identity *identity,
+                              struct journal_place *place)
 {
         char name[sizeof place->name];
-        int fd = open(directory, DIRECTORY_FLAGS);
 
-        if (fd < 0)
-                return -errno;
         place_identity_name(identity, name, sizeof name);
         return settle(place, fd, directory, name, false);
 }
@@ -202,12 +202,32 @@ static int choose_named_directory(const char *directory,
 {
         char *resolved = realpath(directory, NULL);
         int error;
+        int fd;
 
         if (!resolved)
                 return -errno;
-        error = choose_directory(resolved, identity, place);
+        fd = open(resolved, DIRECTORY_FLAGS);
+        error = fd < 0 ? -errno : settle_by_identity(fd, resolved, identity, place);
         free(resolved);
         return error;
+}
+
+/* What was found to be private is what is used: by its path it may be another one by
+ * then. */
+static int open_state_journals(const char *state_directory)
+{
+        int error = make_directories(state_directory);
+        int state;
+        int journals;
+
+        if (error)
+                return error;
+        state = open_private_directory(state_directory);
+        if (state < 0)
+                return state;
+        journals = open_private_directory_in(state, STATE_JOURNALS);
+        close(state);
+        return journals;
 }
 
 static int choose_state_directory(const char *state_directory,
@@ -216,18 +236,19 @@ static int choose_state_directory(const char *state_directory,
 {
         char *journals;
         int error;
+        int fd;
 
         if (!state_directory)
                 return -EDESTADDRREQ;
-        error = journal_state_directory_prepare(state_directory);
-        if (error)
-                return error;
+        fd = open_state_journals(state_directory);
+        if (fd < 0)
+                return fd;
         journals = place_state_journals(state_directory);
-        if (!journals)
+        if (!journals) {
+                close(fd);
                 return -ENOMEM;
-        error = journal_state_directory_prepare(journals);
-        if (!error)
-                error = choose_directory(journals, identity, place);
+        }
+        error = settle_by_identity(fd, journals, identity, place);
         free(journals);
         return error;
 }

@@ -234,7 +234,7 @@ class Index(Loops):
     """Faults of the index's own process: never more than a warning."""
 
     CALLS = ("openat", "newfstatat", "fstatfs", "pread64", "mmap", "writev", "pwrite64",
-             "fdatasync", "fsync", "lseek", "fcntl", "mkdir")
+             "fdatasync", "fsync", "lseek", "fcntl", "mkdir", "mkdirat")
     ALONE = ("sendto", "close_range", "dup2", "writev")  # which only that process makes
 
     def index_loop(self, calls, fault, paths=(), for_good=False, fresh=False):

@@ -20,6 +20,7 @@ from contextlib import suppress
 from lib import faults, harness
 from lib.edits import NEW, OLD, EditCase
 from lib.stops import StoppedRun
+from lib.users import MALLORY
 
 GONE = "gone"
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
@@ -77,8 +78,7 @@ class Swapped(EditCase):
     def everything(self):
         """inode -> path, of files and folders."""
         return {os.lstat(os.path.join(folder, name)).st_ino: os.path.join(folder, name)
-                for folder, folders, names in os.walk(self.directory) for name in folders + names
-                if not folder.endswith("/state")}
+                for folder, folders, names in os.walk(self.directory) for name in folders + names}
 
     def content(self, name):
         """OLD, NEW or GONE: the file that was in that folder, wherever it is now."""
@@ -253,6 +253,30 @@ class Stopped(Swapped):
         self.assertTrue([line for line in found if re.match(
             "instar bitmap: cannot write the undo journal .*: No such file or directory; the image "
             "is as it was$", line)], found)
+
+
+class StateDirectory(Swapped):
+    """The image's folder is sticky, and the state directory lies where another user may rename
+    it: what was found to be private is used, or nothing."""
+
+    def begin(self):
+        super().begin()
+        os.chmod(self.path("here"), 0o1777)
+        shutil.rmtree(self.path("evil"), ignore_errors=True)
+        shutil.rmtree(self.path("state"), ignore_errors=True)
+        for name in ("state", "state/journals", "evil", "evil/journals"):
+            os.mkdir(self.path(name), 0o700)
+            if name.startswith("evil"):
+                os.chown(self.path(name), MALLORY, MALLORY)
+                os.chmod(self.path(name), 0o777)
+        for name in ("evil", "evil/journals"):
+            self.folders[name] = self.folder(self.path(name))
+
+    def test_it_changes_places_with_somebody_elses(self):
+        found = self.outcomes(lambda: exchange(self.path("state"), self.path("evil")))
+        self.assertEqual({line for line in found if "warning" not in line}, {
+            "here", "instar bitmap: no place for the undo journal: the state directory must "
+            "belong to this user and be closed to others"})
 
 
 class Racing(Swapped):
