@@ -75,6 +75,20 @@ static void untrusted(struct journal_found *found, enum journal_distrust distrus
         found->distrust = distrust;
 }
 
+/* Why it cannot be opened; a stranger's file is not worth the permission to read it, even
+ * if only its name tells whose it is. */
+static void not_opened(struct journal_found *found, const struct stat *by_name,
+                       const struct journal_image *image)
+{
+        enum journal_distrust distrust = JOURNAL_TRUSTED;
+
+        unreadable(found);
+        if (found->error == -EACCES)
+                distrust = judge_status(by_name, image);
+        if (distrust)
+                untrusted(found, distrust);
+}
+
 /* Open the file, if it is one and can be trusted; false where that decides the state. */
 static bool open_file(struct journal_found *found, const struct journal_image *image)
 {
@@ -93,7 +107,11 @@ static bool open_file(struct journal_found *found, const struct journal_image *i
         found->fd = openat(found->directory_fd, found->name,
                            (found->read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW |
                                O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-        if (found->fd < 0 || fstat(found->fd, &status) != 0) {
+        if (found->fd < 0) {
+                not_opened(found, &status, image);
+                return false;
+        }
+        if (fstat(found->fd, &status) != 0) {
                 unreadable(found);
                 return false;
         }
