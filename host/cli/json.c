@@ -108,17 +108,39 @@ static int write_all(int fd, const char *bytes, size_t length)
         return 0;
 }
 
+#define DELETE     '\x7f'
+#define DELETE_ASC "\\u007f"
+
+/* A copy with a newline, in which DEL is escaped, too: jansson lets it pass, terminals do
+ * not.  It stands inside strings only.  NULL without memory. */
+static char *as_line(const char *json)
+{
+        size_t length = strlen(json) + 2;
+        char *line;
+        char *to;
+
+        for (const char *at = json; (at = strchr(at, DELETE)); at++)
+                length += strlen(DELETE_ASC) - 1;
+        line = to = malloc(length);
+        if (!line)
+                return NULL;
+        for (; *json; json++) {
+                if (*json == DELETE)
+                        to = stpcpy(to, DELETE_ASC);
+                else
+                        *to++ = *json;
+        }
+        strcpy(to, "\n");
+        return line;
+}
+
 char *json_text(const json_t *value)
 {
-        char *text =
+        char *json =
             json_dumps(value, JSON_INDENT(4) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
-        size_t length = text ? strlen(text) : 0;
-        char *line = text ? realloc(text, length + 2) : NULL;
+        char *line = json ? as_line(json) : NULL;
 
-        if (line)
-                memcpy(line + length, "\n", 2);
-        else
-                free(text);
+        free(json);
         return line;
 }
 
