@@ -32,8 +32,7 @@ static enum abi_code check_counted_in_place(struct allocator *a, uint64_t cluste
                 code = image_block_in_place(a->image, index, &allowed);
         if (code || allowed)
                 return code;
-        return fail(ABI_BAD_REFCOUNTS, cluster << a->image->header.cluster_bits, 0,
-                    ABI_REFCOUNT_SHARED, 0);
+        return image_block_refused(a->image, cluster);
 }
 
 /* Refcount blocks of the old table that the growth raises refcounts in, and the

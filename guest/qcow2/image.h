@@ -65,4 +65,8 @@ enum abi_code image_counts_in_place(struct image *image, const struct extent *ex
 enum abi_code image_block_in_place(struct image *image, uint64_t block_index,
                                    bool *allowed);
 
+/* Fails, and tells of the block that counts `cluster` why it may not be written in place:
+ * its offset and refcount. */
+enum abi_code image_block_refused(struct image *image, uint64_t cluster);
+
 #endif

@@ -180,6 +180,24 @@ enum abi_code image_block_in_place(struct image *image, uint64_t block_index,
         return all_refcounts_one(image, cluster, cluster, allowed);
 }
 
+enum abi_code image_block_refused(struct image *image, uint64_t cluster)
+{
+        uint64_t offset = cluster << image->header.cluster_bits;
+        uint64_t block;
+        uint16_t value = 0;
+        enum abi_code code = refcounts_block(
+            &image->refcounts, cluster >> image->refcounts.block_bits, &block);
+        if (!code && block) {
+                offset = block;
+                code = refcount_get(&image->refcounts,
+                                    block >> image->header.cluster_bits, &value);
+        }
+        if (code)
+                return code;
+        return fail(ABI_BAD_REFCOUNTS, offset, value,
+                    value == 1 ? ABI_REFCOUNT_OVERLAP : ABI_REFCOUNT_SHARED, 0);
+}
+
 /* The block that counts `cluster`, unless it was looked at already. */
 static enum abi_code check_block(struct image *image, uint64_t cluster, uint64_t *checked)
 {
@@ -191,8 +209,7 @@ static enum abi_code check_block(struct image *image, uint64_t cluster, uint64_t
         *checked = index + 1;
         enum abi_code code = image_block_in_place(image, index, &allowed);
         if (!code && !allowed)
-                code = fail(ABI_BAD_REFCOUNTS, cluster * image->header.cluster_size, 0,
-                            ABI_REFCOUNT_SHARED, 0);
+                code = image_block_refused(image, cluster);
         return code;
 }
 
