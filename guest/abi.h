@@ -175,7 +175,7 @@ enum abi_op {
         ABI_POPULATE = 3,
         /* Start a transaction.  offset: the file size the plan rests on;
          * length: the final size (not below it; equal on a block device);
-         * flags: ABI_BEGIN_PREPARES or 0. */
+         * flags: ABI_BEGIN_PREPARES or 0.  Behind one with 0 there is no other. */
         ABI_BEGIN = 4,
         /* The image's [offset, +length) has this fingerprint (in value). */
         ABI_ASSERT = 5,

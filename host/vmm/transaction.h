@@ -8,6 +8,8 @@
  *                      |
  *                      +--rollback--> IDLE
  *
+ * The last begin is only there where what is committed made room for the edit.
+ *
  * OPEN: every change has an undo record that is durable before the image changes
  * (invariant 1).  COMMITTED: the journal says DONE; changes are releases, which are
  * never undone.

@@ -52,6 +52,9 @@ enum run_status transaction_begin(struct transaction *t,
         uint64_t size;
         if (t->state == TRANSACTION_OPEN || t->pending.count)
                 return transaction_broken(t, "begin inside a transaction");
+        /* Of another one that fails the user would be told that nothing was changed. */
+        if (transaction_is_committed(t))
+                return transaction_broken(t, "begin behind the edit");
         if (request->flags & ~ABI_BEGIN_PREPARES)
                 return transaction_broken(t, "begin: flags");
         if (++t->count > ABI_MAX_TRANSACTIONS)

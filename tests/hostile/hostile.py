@@ -18,13 +18,12 @@ sys.path.insert(1, str(HERE.parent / "e2e"))
 
 from lib import harness, images  # noqa: E402
 from lib.terminal import on_terminal  # noqa: E402
-from script import ARENA, BEGIN, JOURNAL, READ, SECTOR, Request, Script  # noqa: E402
+from script import (  # noqa: E402
+    APPLY, ARENA, BEGIN, JOURNAL, READ, SECTOR, SWITCH, Request, Script)
 
 DRIVER = os.path.abspath(
     os.environ.get("HOSTILE_DRIVER") or Path(harness.INSTAR).parent / "tests" / "hostile_driver")
 
-ADVICE = ("hint: the image may be made to attack instar, or this is a bug: "
-          "INSTAR_DEBUG=1 tells more")
 PROTOCOL = "the guest program broke the protocol and was ended; the image is as it was"
 DIED = "the guest program died; the image is as it was"
 TIMEOUT = "the guest program gave no sign for 60 seconds and was ended; the image is as it was"
@@ -55,6 +54,7 @@ class Breach:
     script: Script
     command: tuple = EDIT
     circumstances: dict = field(default_factory=dict)
+    done: bool = False  # behind the switch of an edit
 
 
 class HostileCase(harness.Case):
@@ -146,6 +146,20 @@ class HostileCase(harness.Case):
         self.assert_steers_nothing(result)
         self.assert_untouched()
 
+    def assert_done(self, result):
+        """The switch was durable: a success with a warning.  It wrote what was there."""
+        lines = result.err.splitlines()
+        self.assertEqual((result.code, result.out, len(lines)), (0, "", 2), result)
+        self.assertTrue(lines[0].startswith("instar bitmap: warning: the edit was done, but "))
+        self.assert_untouched()
+
+    def committed(self, flags=0):
+        """A script whose edit is done: its switch wrote what was there."""
+        return self.begun(flags=flags).ring(
+            Request(JOURNAL, offset=self.target, length=8, addr=OLD, step=1, flags=SWITCH,
+                    old=(OLD, 8)),
+            Request(APPLY, step=1))
+
     def ends(self, script, message=PROTOCOL, command=EDIT, **circumstances):
         """The guest is ended with this message."""
         result = self.attack(script, command, **circumstances)
@@ -158,7 +172,10 @@ class HostileCase(harness.Case):
         found = re.search(r"^debug: fault: (.*)$", result.err, re.MULTILINE)
         self.assertEqual(found and found[1], breach.rule, result)
         result.err = re.sub("^debug: .*\n", "", result.err, flags=re.MULTILINE)
-        self.assert_ended(result, breach.command, PROTOCOL)
+        if breach.done:
+            self.assert_done(result)
+        else:
+            self.assert_ended(result, breach.command, PROTOCOL)
 
 
 def main():

@@ -26,12 +26,8 @@ class Table:
         return Breach(name, rule, self.case.begun(growth).ring(*requests))
 
     def committed(self):
-        """A script whose switch wrote what was there."""
-        case = self.case
-        return case.begun(flags=PREPARES).ring(
-            Request(JOURNAL, offset=case.target, length=8, addr=OLD, step=1, flags=SWITCH,
-                    old=(OLD, 8)),
-            Request(APPLY, step=1))
+        """Room was made; the edit is not done."""
+        return self.case.committed(PREPARES)
 
     def fresh(self, step, at=0, **fields):
         """One sector behind the old end."""
@@ -50,6 +46,10 @@ class Table:
                      Script().ring(Request(BEGIN, size, size, flags=2)))
         yield Breach("begin once too often", "too many transactions", Script().ring(begin),
                      circumstances={"transactions": MAX_TRANSACTIONS})
+        for flags in (0, PREPARES):
+            yield Breach("begin when all is done", "begin behind the edit",
+                         self.case.committed().ring(Request(BEGIN, size, size, flags=flags)),
+                         done=True)
         for old, new in ((size, size - 1), (size, 0), (size, size + MAX_GROWTH + 1),
                          (size, U64), (INT64_MAX, INT64_MAX + 1), (U64, U64), (U64, 0)):
             yield Breach(f"begin {old:#x} to {new:#x}", "begin: final size",

@@ -26,6 +26,7 @@ struct native_transaction {
         uint64_t old_size;
         uint64_t final_size;
         bool resized;
+        bool prepares; /* ABI_BEGIN_PREPARES */
         uint32_t switch_step;
         uint32_t declared_step;
         uint32_t applied_step;

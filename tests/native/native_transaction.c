@@ -40,6 +40,8 @@ enum native_status native_begin(struct native_host *host, const struct abi_reque
         struct native_transaction *t = &host->transaction;
         if (t->state == NATIVE_OPEN || t->pending_count)
                 return native_broken(host, "begin inside a transaction");
+        if (t->state == NATIVE_COMMITTED && !t->prepares)
+                return native_broken(host, "begin behind the edit");
         if (r->flags & ~ABI_BEGIN_PREPARES)
                 return native_broken(host, "begin: flags");
         if (++t->number > ABI_MAX_TRANSACTIONS)
@@ -50,6 +52,7 @@ enum native_status native_begin(struct native_host *host, const struct abi_reque
         if (host->image.size != r->offset)
                 return NATIVE_CHANGED;
         t->state = NATIVE_OPEN;
+        t->prepares = r->flags & ABI_BEGIN_PREPARES;
         t->old_size = r->offset;
         t->final_size = r->length;
         t->resized = t->final_size == t->old_size;
