@@ -176,7 +176,7 @@ static bool is_doorbell(const struct kvm_run *run)
                run->io.count == 1;
 }
 
-static enum vm_exit exit_of(struct vm *vm)
+static int exit_of(struct vm *vm)
 {
         const struct kvm_run *run = vm->kvm.run;
 
