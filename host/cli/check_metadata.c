@@ -134,7 +134,7 @@ static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
         if (length < sizeof report)
                 return -EBADMSG;
         memcpy(&report, bytes, sizeof report);
-        if (report.name_length > ABI_MAX_NAME ||
+        if (!damage_is_known(&report) || report.name_length > ABI_MAX_NAME ||
             length != sizeof report + report.name_length)
                 return -EBADMSG;
         what = keep_damage(l, &report, name);
@@ -172,6 +172,17 @@ static int take_progress(struct listener *l, const uint8_t *bytes, size_t length
         return l->print_failed ? -errno : 0;
 }
 
+/* JSON has signed numbers. */
+static bool are_possible(const struct abi_report_check *sums)
+{
+        uint64_t all = sums->corruptions | sums->leaks | sums->check_errors |
+                       sums->image_end | sums->total_clusters | sums->allocated_clusters |
+                       sums->fragmented_clusters | sums->compressed_clusters |
+                       sums->bitmap_faults;
+
+        return all <= INT64_MAX;
+}
+
 static int take_sums(struct listener *l, const uint8_t *bytes, size_t length)
 {
         struct metadata *m = l->metadata;
@@ -179,6 +190,8 @@ static int take_sums(struct listener *l, const uint8_t *bytes, size_t length)
         if (m->checked || length != sizeof m->sums)
                 return -EBADMSG;
         memcpy(&m->sums, bytes, length);
+        if (!are_possible(&m->sums))
+                return -EBADMSG;
         m->checked = true;
         return 0;
 }

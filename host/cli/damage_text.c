@@ -5,6 +5,15 @@
 
 #include "host/cli/messages.h"
 
+bool damage_is_known(const struct abi_report_damage *damage)
+{
+        const struct abi_result result = {.code = damage->code};
+        struct message_values values = {0};
+        enum message message = message_of_result(&result, &values);
+
+        return message != MESSAGE_NONE && message != MESSAGE_PROTOCOL;
+}
+
 /* A C string of a name, for a message, which shows TEXT_ARGUMENT_MAX bytes of it. */
 static const char *argument_of(const void *name, size_t length)
 {
@@ -32,9 +41,7 @@ void damage_append(struct text *text, const struct abi_report_damage *damage,
         memcpy(result.detail, damage->detail, sizeof result.detail);
         message = message_of_result(&result, &values);
         values.argument = argument_of(name, length);
-        if (message == MESSAGE_NONE) {
-                text_string(text, "unknown damage");
-        } else if (message != MESSAGE_BAD_HEADER) {
+        if (message != MESSAGE_BAD_HEADER) {
                 message_append_text(text, message, &values);
         } else {
                 text_string(text, "malformed image header: ");

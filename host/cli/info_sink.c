@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "guest/rt/checked.h"
-#include "host/cli/messages.h"
+#include "host/cli/damage_text.h"
 
 void info_sink_start(struct info_sink *sink, const struct info_view *view,
                      struct info *info)
@@ -121,22 +121,12 @@ static bool take_bitmap(struct info_sink *sink, struct report *report)
         return true;
 }
 
-/* A code that is none has no words. */
-static bool is_damage(const struct abi_report_damage *facts)
-{
-        const struct abi_result result = {.code = facts->code};
-        struct message_values values = {0};
-        enum message message = message_of_result(&result, &values);
-
-        return message != MESSAGE_NONE && message != MESSAGE_PROTOCOL;
-}
-
 static bool take_damage(struct info_sink *sink, struct report *report)
 {
         struct info_damage damage;
 
         if (!take_facts(report, &damage.facts, sizeof damage.facts) ||
-            !is_damage(&damage.facts) ||
+            !damage_is_known(&damage.facts) ||
             !take_string(report, damage.facts.name_length, &damage.name) || report->left)
                 return false;
         sink->view->damage(sink->info, &damage);
