@@ -40,7 +40,7 @@ PREPARES = 1
 PART = 1
 
 (_, STORE_, BYTES, FILL, ADD, HASH, LOAD, EXECUTE, RING, AGAIN, SPIN, OUT, FAULT,
- WHEN) = range(14)
+ WHEN, AWAIT) = range(15)
 UD2, HLT, SYSCALL, STACK_OVERFLOW = range(4)
 
 U64 = 2**64 - 1
@@ -130,6 +130,10 @@ class Script:
 
     def fault(self, kind):
         return self._statement(FAULT, 0, 0, kind)
+
+    def until_not(self, address, value):
+        """Go on when the number at `address` is another."""
+        return self._statement(AWAIT, 0, address, value)
 
     def again(self, start, times=U64):
         """Go back to `start`, so many times."""

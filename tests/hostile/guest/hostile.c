@@ -43,6 +43,12 @@ static void hash(uint64_t address, uint64_t length, uint64_t to)
         store(to, &sum, sizeof sum);
 }
 
+static void await(uint64_t address, uint64_t value)
+{
+        while (*(volatile uint64_t *)(uintptr_t)address == value)
+                ;
+}
+
 static void spin(void)
 {
         for (;;)
@@ -99,6 +105,9 @@ static void carry_out(const struct script_statement *s)
                 break;
         case SCRIPT_RING:
                 rt_ring();
+                break;
+        case SCRIPT_AWAIT:
+                await(s->address, s->value);
                 break;
         case SCRIPT_SPIN:
                 spin();

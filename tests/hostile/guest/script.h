@@ -32,6 +32,7 @@ enum script_kind {
         SCRIPT_FAULT = 12, /* value: enum script_fault */
         SCRIPT_WHEN =
             13, /* go on at byte `to` unless abi_call.flags has a bit of value */
+        SCRIPT_AWAIT = 14, /* until the 64-bit number at address is not value */
 };
 
 enum script_fault {
