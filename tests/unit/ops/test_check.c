@@ -1,158 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The checker: nothing is found in a sound image, every refcount that is not right is
- * found with its numbers, and so are faults of bitmaps; with little memory the same in
- * several passes; and nothing is written (invariant 10).
+ * found with its numbers, and so are faults of bitmaps.
  */
-#include <stdlib.h>
 #include <string.h>
 
-#include "guest/abi_check.h"
-#include "guest/ops/check.h"
 #include "guest/qcow2/format.h"
-#include "tests/unit/ops/ops.h"
-
-#define MAX_FINDINGS 1000u
-#define MAX_DAMAGE   16u
-
-#define MUCH   (256ull << 20)
-#define LITTLE (4ull << 20) /* the least that the command line takes */
-#define NONE   (ABI_ARENA_BASE + (512ull << 10)) /* the walks alone take more */
-
-/* What the host is told. */
-struct found {
-        struct abi_finding findings[MAX_FINDINGS];
-        uint32_t finding_count;
-        struct abi_report_damage damage[MAX_DAMAGE];
-        char names[MAX_DAMAGE][1100];
-        uint32_t damage_count;
-        struct abi_report_check sums;
-        uint64_t reports;
-        bool ended; /* the sums have come */
-};
-
-static struct found found;
-static struct ops ops;
-
-static void take_findings(const void *bytes, uint64_t length)
-{
-        uint64_t count = length / sizeof *found.findings;
-        assert_int_equal(length, count * sizeof *found.findings);
-        assert_true(found.finding_count + count <= MAX_FINDINGS);
-        memcpy(found.findings + found.finding_count, bytes, length);
-        found.finding_count += (uint32_t)count;
-}
-
-static void take_damage(const void *bytes, uint64_t length)
-{
-        struct abi_report_damage *report = &found.damage[found.damage_count];
-        assert_true(found.damage_count < MAX_DAMAGE && length >= sizeof *report);
-        memcpy(report, bytes, sizeof *report);
-        assert_int_equal(length, sizeof *report + report->name_length);
-        memcpy(found.names[found.damage_count++], (const char *)bytes + sizeof *report,
-               report->name_length);
-}
-
-static void take(void *context, uint64_t kind, const void *bytes, uint64_t length)
-{
-        (void)context;
-        assert_false(found.ended);
-        assert_int_equal(kind == ABI_REPORT_IMAGE, found.reports == 0);
-        found.reports++;
-        switch (kind) {
-        case ABI_REPORT_IMAGE:
-        case ABI_REPORT_PROGRESS:
-                break;
-        case ABI_REPORT_FINDINGS:
-                take_findings(bytes, length);
-                break;
-        case ABI_REPORT_DAMAGE:
-                take_damage(bytes, length);
-                break;
-        case ABI_REPORT_CHECK:
-                assert_int_equal(length, sizeof found.sums);
-                memcpy(&found.sums, bytes, length);
-                found.ended = true;
-                break;
-        default:
-                fail_msg("report of kind %u", (unsigned int)kind);
-        }
-}
-
-static int set_up(void **state)
-{
-        (void)state;
-        ops_open(&ops);
-        native_host_set_sink(ops.host, take, NULL);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
-        return 0;
-}
-
-static enum native_status run(void)
-{
-        struct abi_call call;
-        memset(&call, 0, sizeof call);
-        call.flags = ABI_CALL_PROGRESS;
-        memset(&found, 0, sizeof found);
-        assert_true(native_image_copy(&ops.before, ops.image));
-        ops.outcome = native_run(ops.host, check_main, &call);
-        if (ops.outcome.status == NATIVE_PROTOCOL)
-                fail_msg("the guest broke a rule: %s", ops.outcome.rule);
-        assert_true(native_image_equal(ops.image, &ops.before));
-        return ops.outcome.status;
-}
-
-static void check(void)
-{
-        assert_int_equal(run(), NATIVE_OK);
-        assert_int_equal(ops.outcome.result.code, ABI_OK);
-        assert_true(found.ended);
-        assert_int_equal(found.sums.incomplete, 0);
-        assert_int_equal(found.sums.corruptions + found.sums.leaks +
-                             found.sums.check_errors,
-                         found.finding_count);
-        assert_int_equal(found.sums.bitmap_faults, found.damage_count);
-}
-
-static const struct made_options rich = {
-    .cluster_bits = 12,
-    .virtual_size = (8ull << 20) + 512,
-    .backing = "base.img",
-    .data_clusters = 9,
-    .snapshots = 3,
-    .free_clusters = 3,
-    .bitmap_count = 4,
-    .bitmaps =
-        {{.name = "empty", .granularity_bits = 9},
-         {.name = "ones", .granularity_bits = 9, .fill = MADE_ONES, .flags = 2},
-         {.name = "data", .granularity_bits = 10, .fill = MADE_DATA},
-         {.name = "sparse", .granularity_bits = 9, .fill = MADE_SPARSE, .seed = 3}},
-};
-
-/* Its clusters are more than the counters that fit into little memory, several times. */
-static const struct made_options long_file = {
-    .cluster_bits = 9,
-    .virtual_size = 16ull << 20,
-    .data_clusters = 3000,
-    .free_clusters = 1500000,
-    .snapshots = 1,
-    .bitmap_count = 2,
-    .bitmaps = {{.name = "data", .granularity_bits = 9, .fill = MADE_DATA},
-                {.name = "sparse", .granularity_bits = 9, .fill = MADE_SPARSE}},
-};
+#include "tests/unit/ops/checked.h"
 
 /* ---- sound images ------------------------------------------------------------------ */
 
 static void expect_sound(const struct made_options *options)
 {
         uint64_t cluster = 1ull << (options->cluster_bits ? options->cluster_bits : 16);
-        ops_make(&ops, options);
+        ops_make(&checked_ops, options);
         check();
         assert_int_equal(found.finding_count, 0);
         assert_int_equal(found.damage_count, 0);
@@ -160,16 +21,17 @@ static void expect_sound(const struct made_options *options)
         assert_int_equal(found.sums.allocated_clusters, options->data_clusters);
         assert_int_equal(found.sums.compressed_clusters, 0);
         assert_int_equal(found.sums.total_clusters,
-                         (ops.read.virtual_size + cluster - 1) / cluster);
+                         (checked_ops.read.virtual_size + cluster - 1) / cluster);
         if (!options->free_clusters)
                 assert_int_equal(found.sums.image_end,
-                                 (ops.image->size + cluster - 1) / cluster * cluster);
+                                 (checked_ops.image->size + cluster - 1) / cluster *
+                                     cluster);
 }
 
 static void nothing_is_found_in_sound_images(void **state)
 {
         static const uint32_t cluster_bits[] = {9, 12, 16, 21};
-        struct made_options options = rich;
+        struct made_options options = checked_rich;
         (void)state;
         for (size_t i = 0; i < sizeof cluster_bits / sizeof cluster_bits[0]; i++) {
                 options.cluster_bits = cluster_bits[i];
@@ -179,7 +41,7 @@ static void nothing_is_found_in_sound_images(void **state)
                 expect_sound(&options);
         }
         options.stale = true;
-        ops_make(&ops, &options);
+        ops_make(&checked_ops, &options);
         check();
         assert_int_equal(found.sums.corruptions, 0);
         assert_int_equal(found.damage_count, 0);
@@ -231,13 +93,13 @@ static void faults_of_the_header_are_told_and_qemus_are_the_end(void **state)
         (void)state;
         for (size_t i = 0; i < sizeof header_cases / sizeof header_cases[0]; i++) {
                 const struct header_case *c = &header_cases[i];
-                ops_make(&ops, &rich);
+                ops_make(&checked_ops, &checked_rich);
                 if (c->bytes == 8)
-                        poke64(ops.image, c->offset, c->value);
+                        poke64(checked_ops.image, c->offset, c->value);
                 else
-                        poke32(ops.image, c->offset, (uint32_t)c->value);
-                assert_int_equal(run(), NATIVE_OK);
-                assert_int_equal(ops.outcome.result.code, ABI_OK);
+                        poke32(checked_ops.image, c->offset, (uint32_t)c->value);
+                assert_int_equal(checked_run(), NATIVE_OK);
+                assert_int_equal(checked_ops.outcome.result.code, ABI_OK);
                 assert_true(found.ended && found.damage_count);
                 assert_int_equal(found.damage[0].code, ABI_BAD_HEADER);
                 if (found.damage[0].detail[0] != c->fault ||
@@ -251,34 +113,34 @@ static void the_last_of_two_lists_counts(void **state)
 {
         uint8_t record[32];
         (void)state;
-        ops_make(&ops, &rich);
-        uint64_t place = ops.places.bitmaps_record;
-        uint64_t name = peek64(ops.image, 8);
-        native_image_read(ops.image, place, record, sizeof record);
-        native_image_write(ops.image, place + 32, record, sizeof record);
-        poke64(ops.image, 8, name + 512);
-        assert_int_equal(run(), NATIVE_OK);
+        ops_make(&checked_ops, &checked_rich);
+        uint64_t place = checked_ops.places.bitmaps_record;
+        uint64_t name = peek64(checked_ops.image, 8);
+        native_image_read(checked_ops.image, place, record, sizeof record);
+        native_image_write(checked_ops.image, place + 32, record, sizeof record);
+        poke64(checked_ops.image, 8, name + 512);
+        assert_int_equal(checked_run(), NATIVE_OK);
         assert_int_equal(found.sums.incomplete, 0);
         assert_int_equal(found.damage_count, 1);
         assert_int_equal(found.damage[0].code, ABI_BAD_EXTENSION);
         assert_int_equal(found.damage[0].detail[0], place + 32);
         assert_int_equal(found.damage[0].detail[2], ABI_EXTENSION_DUPLICATE);
         assert_int_equal(found.finding_count, 0);
-        poke32(ops.image, place + 32 + 8, 1); /* more entries than it announces */
-        assert_int_equal(run(), NATIVE_OK);
+        poke32(checked_ops.image, place + 32 + 8, 1); /* more entries than it announces */
+        assert_int_equal(checked_run(), NATIVE_OK);
         assert_int_equal(found.sums.incomplete, 1);
         assert_int_equal(found.damage[1].detail[2], ABI_DIRECTORY_COUNT);
 }
 
 static void a_format_that_is_too_long_is_the_end(void **state)
 {
-        struct made_options options = rich;
+        struct made_options options = checked_rich;
         (void)state;
         options.record_before = 16;
-        ops_make(&ops, &options);
+        ops_make(&checked_ops, &options);
         check();
-        poke32(ops.image, 112, QCOW2_EXTENSION_BACKING_FORMAT);
-        assert_int_equal(run(), NATIVE_OK);
+        poke32(checked_ops.image, 112, QCOW2_EXTENSION_BACKING_FORMAT);
+        assert_int_equal(checked_run(), NATIVE_OK);
         assert_int_equal(found.sums.incomplete, 1);
         assert_int_equal(found.damage[0].detail[2], ABI_EXTENSION_TOO_LONG);
 }
@@ -306,22 +168,22 @@ static const struct abi_finding *finding_of(uint32_t kind, uint64_t cluster)
 static void expect_refcount(uint64_t cluster, uint16_t is, uint16_t should_be)
 {
         uint32_t kind = is > should_be ? ABI_FINDING_LEAK : ABI_FINDING_REFCOUNT_TOO_LOW;
-        poke_refcount(ops.image, cluster, is);
+        poke_refcount(checked_ops.image, cluster, is);
         check();
         const struct abi_finding *f = finding_of(kind, cluster);
         assert_int_equal(f->detail[1], is);
         assert_int_equal(f->detail[2], should_be);
         assert_int_equal(found.sums.leaks, kind == ABI_FINDING_LEAK);
-        poke_refcount(ops.image, cluster, should_be);
+        poke_refcount(checked_ops.image, cluster, should_be);
 }
 
 static void a_refcount_that_is_not_right_is_found(void **state)
 {
         (void)state;
-        ops_make(&ops, &rich);
-        for (uint64_t cluster = 0; cluster < ops.image->size >> rich.cluster_bits;
-             cluster++) {
-                uint16_t right = peek_refcount(ops.image, cluster);
+        ops_make(&checked_ops, &checked_rich);
+        for (uint64_t cluster = 0;
+             cluster < checked_ops.image->size >> checked_rich.cluster_bits; cluster++) {
+                uint16_t right = peek_refcount(checked_ops.image, cluster);
                 expect_refcount(cluster, right + 1, right);
                 expect_refcount(cluster, 0xffff, right);
                 if (right)
@@ -345,121 +207,44 @@ static void expect_fault(uint32_t index, const char *name, enum abi_bitmap_fault
 
 static void faults_of_bitmaps_are_told_by_name(void **state)
 {
-        struct made_options options = rich;
+        struct made_options options = checked_rich;
         (void)state;
         options.bitmaps[2].dirty_tail = true;
         options.bitmaps[1].flags |= 1;
-        ops_make(&ops, &options);
+        ops_make(&checked_ops, &options);
         check();
         assert_int_equal(found.damage_count, 2);
         assert_int_equal(found.finding_count, 0);
-        expect_fault(0, "ones", ABI_BITMAP_IN_USE, ops.places.entries[1]);
+        expect_fault(0, "ones", ABI_BITMAP_IN_USE, checked_ops.places.entries[1]);
         expect_fault(1, "data", ABI_BITMAP_TAIL_BITS,
-                     peek64(ops.image, ops.places.tables[2]));
+                     peek64(checked_ops.image, checked_ops.places.tables[2]));
 }
 
 static void a_cluster_of_two_is_told_of_both(void **state)
 {
         (void)state;
-        ops_make(&ops, &rich);
-        uint64_t shared = peek64(ops.image, ops.places.tables[2]);
-        poke64(ops.image, ops.places.tables[0], shared);
+        ops_make(&checked_ops, &checked_rich);
+        uint64_t shared = peek64(checked_ops.image, checked_ops.places.tables[2]);
+        poke64(checked_ops.image, checked_ops.places.tables[0], shared);
         check();
         assert_int_equal(found.damage_count, 2);
         expect_fault(0, "empty", ABI_BITMAP_OVERLAP, shared);
         expect_fault(1, "data", ABI_BITMAP_OVERLAP, shared);
-        finding_of(ABI_FINDING_REFCOUNT_TOO_LOW, shared >> rich.cluster_bits);
+        finding_of(ABI_FINDING_REFCOUNT_TOO_LOW, shared >> checked_rich.cluster_bits);
 }
 
 static void data_behind_the_end_of_the_file_is_told(void **state)
 {
         (void)state;
-        ops_make(&ops, &rich);
-        poke64(ops.image, ops.places.tables[0], 1ull << 40);
+        ops_make(&checked_ops, &checked_rich);
+        poke64(checked_ops.image, checked_ops.places.tables[0], 1ull << 40);
         check();
         assert_int_equal(found.damage_count, 1);
-        expect_fault(0, "empty", ABI_BITMAP_BEYOND_END, ops.places.tables[0]);
+        expect_fault(0, "empty", ABI_BITMAP_BEYOND_END, checked_ops.places.tables[0]);
         assert_int_equal(found.finding_count, 1);
         assert_int_equal(found.findings[0].kind, ABI_FINDING_BEYOND_END);
         assert_int_equal(found.findings[0].detail[0], 1ull << 40);
-        assert_int_equal(found.findings[0].detail[1], 1 << rich.cluster_bits);
-}
-
-/* ---- little memory ----------------------------------------------------------------- */
-
-static int compare_findings(const void *left, const void *right)
-{
-        return memcmp(left, right, sizeof(struct abi_finding));
-}
-
-/* Passes find clusters in another order than one pass finds kinds. */
-static struct found sorted_check(uint64_t memory)
-{
-        native_host_set_memory_limit(ops.host, memory);
-        check();
-        qsort(found.findings, found.finding_count, sizeof *found.findings,
-              compare_findings);
-        return found;
-}
-
-/* Everywhere in the file, some of it where one pass ends and the next begins. */
-static void damage_all_over(void)
-{
-        uint64_t clusters = ops.image->size >> long_file.cluster_bits;
-        for (uint64_t cluster = 0; cluster < clusters; cluster += 5003)
-                poke_refcount(ops.image, cluster, 7);
-        for (uint64_t cluster = 256; cluster < clusters; cluster += 50 * 256) {
-                poke_refcount(ops.image, cluster - 1, 3);
-                poke_refcount(ops.image, cluster, 2);
-        }
-        poke_refcount(ops.image, clusters - 1, 0);
-        /* Shared with the first pass's clusters and with the last one's: told once. */
-        poke64(ops.image, ops.places.tables[0], ops.places.first_data);
-        poke64(ops.image, ops.places.tables[0] + 8,
-               (clusters - 1) << long_file.cluster_bits);
-        poke64(ops.image, ops.places.tables[0] + 16, 1ull << 41);
-}
-
-static void several_passes_find_what_one_finds(void **state)
-{
-        static struct found one;
-        static struct found several;
-        (void)state;
-        ops_make(&ops, &long_file);
-        damage_all_over();
-        one = sorted_check(MUCH);
-        several = sorted_check(LITTLE);
-        assert_int_equal(one.sums.passes, 1);
-        assert_true(several.sums.passes > 2);
-        assert_true(one.finding_count > 200);
-        assert_int_equal(several.finding_count, one.finding_count);
-        assert_memory_equal(several.findings, one.findings,
-                            one.finding_count * sizeof *one.findings);
-        assert_int_equal(several.damage_count, one.damage_count);
-        several.sums.passes = one.sums.passes;
-        assert_memory_equal(&several.sums, &one.sums, sizeof one.sums);
-}
-
-static void a_sound_image_is_sound_in_several_passes(void **state)
-{
-        (void)state;
-        ops_make(&ops, &long_file);
-        native_host_set_memory_limit(ops.host, LITTLE);
-        check();
-        assert_true(found.sums.passes > 2);
-        assert_int_equal(found.finding_count, 0);
-        assert_int_equal(found.damage_count, 0);
-        assert_int_equal(found.sums.allocated_clusters, long_file.data_clusters);
-}
-
-static void memory_for_nothing_is_an_error(void **state)
-{
-        (void)state;
-        ops_make(&ops, &long_file);
-        native_host_set_memory_limit(ops.host, NONE);
-        assert_int_equal(run(), NATIVE_OK);
-        assert_int_equal(ops.outcome.result.code, ABI_TOO_LARGE);
-        assert_false(found.ended);
+        assert_int_equal(found.findings[0].detail[1], 1 << checked_rich.cluster_bits);
 }
 
 /* ---- reads that fail --------------------------------------------------------------- */
@@ -468,12 +253,12 @@ static void a_read_that_fails_ends_the_check(void **state)
 {
         uint64_t nth = 1;
         (void)state;
-        ops_make(&ops, &rich);
+        ops_make(&checked_ops, &checked_rich);
         for (;; nth++) {
-                native_host_fail_read(ops.host, nth);
-                if (run() == NATIVE_OK)
+                native_host_fail_read(checked_ops.host, nth);
+                if (checked_run() == NATIVE_OK)
                         break;
-                assert_int_equal(ops.outcome.status, NATIVE_READ_ERROR);
+                assert_int_equal(checked_ops.outcome.status, NATIVE_READ_ERROR);
                 assert_false(found.ended);
         }
         assert_true(nth > 8);
@@ -483,31 +268,19 @@ static void a_read_that_fails_ends_the_check(void **state)
 
 int main(void)
 {
-        static const struct CMUnitTest tests[] = {
-            cmocka_unit_test_setup_teardown(nothing_is_found_in_sound_images, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(
-                faults_of_the_header_are_told_and_qemus_are_the_end, set_up, tear_down),
-            cmocka_unit_test_setup_teardown(the_last_of_two_lists_counts, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(a_format_that_is_too_long_is_the_end, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(a_refcount_that_is_not_right_is_found, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(faults_of_bitmaps_are_told_by_name, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(a_cluster_of_two_is_told_of_both, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(data_behind_the_end_of_the_file_is_told,
-                                            set_up, tear_down),
-            cmocka_unit_test_setup_teardown(several_passes_find_what_one_finds, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(a_sound_image_is_sound_in_several_passes,
-                                            set_up, tear_down),
-            cmocka_unit_test_setup_teardown(memory_for_nothing_is_an_error, set_up,
-                                            tear_down),
-            cmocka_unit_test_setup_teardown(a_read_that_fails_ends_the_check, set_up,
-                                            tear_down),
+#define TEST(name)                                                                       \
+        cmocka_unit_test_setup_teardown(name, checked_set_up, checked_tear_down)
+        const struct CMUnitTest tests[] = {
+            TEST(nothing_is_found_in_sound_images),
+            TEST(faults_of_the_header_are_told_and_qemus_are_the_end),
+            TEST(the_last_of_two_lists_counts),
+            TEST(a_format_that_is_too_long_is_the_end),
+            TEST(a_refcount_that_is_not_right_is_found),
+            TEST(faults_of_bitmaps_are_told_by_name),
+            TEST(a_cluster_of_two_is_told_of_both),
+            TEST(data_behind_the_end_of_the_file_is_told),
+            TEST(a_read_that_fails_ends_the_check),
         };
+
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
