@@ -20,7 +20,7 @@ from lib.divergences import BITMAPS, BITS, EXIT, FIELDS, KNOWN_BITMAP_DIVERGENCE
 from lib.qcow2 import INCOMPAT_DIRTY, Image
 
 SEED = int(os.environ.get("INSTAR_SEED", "20250101"))
-STEPS = int(os.environ.get("INSTAR_STEPS", "700"))
+STEPS = int(os.environ.get("INSTAR_STEPS", 700 // harness.SHARE))
 NAMES = ("a", "b", "c", "d", "\u00e9t\u00e9", "x" * 40)
 
 
@@ -169,7 +169,7 @@ class Random(Pair):
                 images.write(path, "write -q -P 1 0 256k")
                 images.snapshot(path, "s")
             self.run_on(what, path, STEPS // len(kinds))
-        for key in ("merge_mixed", "merge_granularity", "partial_bitmaps"):
+        for key in () if harness.SHARE > 1 else ("merge_mixed", "merge_granularity", "partial_bitmaps"):
             self.assertIn(key, self.seen)
 
 

@@ -23,7 +23,7 @@ from lib import (bare_header, bitmap_view, check_pair, damage, harness, repairs,
 from lib.divergences import KNOWN_REPAIR_DIVERGENCES, known_repair
 from lib.guest_view import ACTIVE, View
 
-DAMAGED = 2000   # images at least
+DAMAGED = 2000 // harness.SHARE  # images at least
 REFUSED = 0.05   # of them at most
 HANGS = -1       # no exit code
 SIZE_FIELD = 24
@@ -185,13 +185,15 @@ class Repaired(unittest.TestCase):
 
     def test_every_entry_of_the_registry_is_needed(self):
         needed = set().union(*(v.excuses for v in self.damaged if len(v.excuses) == 1))
-        self.assertEqual(needed, set(KNOWN_REPAIR_DIVERGENCES))
+        self.assertLessEqual(needed, set(KNOWN_REPAIR_DIVERGENCES))
+        if harness.SHARE == 1:
+            self.assertEqual(needed, set(KNOWN_REPAIR_DIVERGENCES))
 
     def test_there_is_enough_damage_of_every_kind(self):
         self.assertGreaterEqual(len(self.damaged), DAMAGED)
         kinds = collections.Counter(kind for verdict in self.damaged for kind in verdict.kinds)
         self.assertEqual(set(kinds), set(damage.KINDS))
-        self.assertGreater(min(kinds.values()), 20, kinds)
+        self.assertGreater(min(kinds.values()), 20 // harness.SHARE, kinds)
         self.assertGreater(sum(bool(verdict.repairs) for verdict in self.damaged), DAMAGED // 3)
 
 

@@ -17,7 +17,7 @@ from lib import harness, resizes
 from lib.divergences import KNOWN_RESIZE_DIVERGENCES
 
 SEED = int(os.environ.get("INSTAR_SEED", "20250601"))
-SEQUENCES = int(os.environ.get("INSTAR_SEQUENCES", "330"))
+SEQUENCES = int(os.environ.get("INSTAR_SEQUENCES", 330 // harness.SHARE))
 STEPS = 4
 WORKERS = 2
 

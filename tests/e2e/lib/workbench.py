@@ -83,5 +83,5 @@ def _work(job):
 def each(judge):
     """All that judge(workbench) lists for the images of the matrix."""
     with multiprocessing.Pool() as pool:
-        jobs = [(judge, number) for number in range(len(info_images.CASES))]
+        jobs = [(judge, number) for number in range(0, len(info_images.CASES), harness.SHARE)]
         return [one for some in pool.imap_unordered(_work, jobs) for one in some]
