@@ -97,7 +97,7 @@ changed("bitmap-granularity-255", "A bit of a bitmap stands for 2^255 bytes.",
 @attack("bitmaps-65535-one-table",
         "65,535 bitmaps, all with the same table: 2 MiB of directory.",
         "Loads every table for every bitmap, compares every name with every other, or frees one "
-        "table 65,535 times.", mebibytes=32, seconds=300)
+        "table 65,535 times.", mebibytes=32, seconds=600)
 def bitmaps_65535_one_table():
     return Builder(cluster_bits=16, names=[b"b"] + [b"%d" % i for i in range(65534)]).finish()
 
