@@ -166,12 +166,17 @@ class HostileCase(harness.Case):
         self.assert_ended(result, command, message)
         return result
 
+    @staticmethod
+    def rule_told(result):
+        """By INSTAR_DEBUG=1, or None; the result is then as it would be without that."""
+        found = re.search(r"^debug: fault: (.*)$", result.err, re.MULTILINE)
+        result.err = re.sub("^debug: .*\n", "", result.err, flags=re.MULTILINE)
+        return found and found[1]
+
     def breaks(self, breach):
         """The guest is ended by this rule; INSTAR_DEBUG=1 tells which it was."""
         result = self.attack(breach.script, breach.command, debug=True, **breach.circumstances)
-        found = re.search(r"^debug: fault: (.*)$", result.err, re.MULTILINE)
-        self.assertEqual(found and found[1], breach.rule, result)
-        result.err = re.sub("^debug: .*\n", "", result.err, flags=re.MULTILINE)
+        self.assertEqual(self.rule_told(result), breach.rule, result)
         if breach.done:
             self.assert_done(result)
         else:

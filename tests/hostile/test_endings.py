@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: MIT
 """However a guest ends, and wherever in a transaction: the image is the old one."""
 
-import os
-
 import hostile
 from hostile import CLUSTER, DIED, EDIT, INFO, MAP, NEW, PROTOCOL, TIMEOUT, WHOLE_MEMORY
-from script import (APPLY, ARENA, BEGIN, CALL, CALL_LIMIT, CLAIM, DOORBELL, DOORBELL_LIMIT, FRESH,
-                    HLT, JOURNAL, MAX_GROWTH, MAX_STEP, MAX_TRANSACTIONS, PAGE_DIRECTORIES,
-                    PAGE_TABLES, PART, PREPARES, PROGRAM, PROGRAM_LIMIT, READ, SECTOR, STACK,
-                    STACK_OVERFLOW, STACK_TOP, SWITCH, SYSCALL, TSS, UD2, Request, Script)
+from script import (APPLY, ARENA, CALL, CALL_LIMIT, CLAIM, DOORBELL, DOORBELL_LIMIT, FRESH, HLT,
+                    JOURNAL, MAX_STEP, PAGE_DIRECTORIES, PAGE_TABLES, PART,
+                    PROGRAM, PROGRAM_LIMIT, READ, SECTOR, STACK,
+                    STACK_OVERFLOW, STACK_TOP, SYSCALL, TSS, UD2, Request,
+                    Script)
 
 NOT_MAPPED = {
     "null": 0, "page tables": PAGE_TABLES, "TSS": TSS, "behind the program": PROGRAM_LIMIT,
@@ -73,37 +72,6 @@ class Endless(hostile.HostileCase):
     def test_a_guest_that_stops_ringing_in_the_middle_is_undone(self):
         self.ends(half_applied(self).spin(), TIMEOUT, limit_ms=200)
 
-    def test_transactions_come_to_an_end(self):
-        """Each makes room and changes nothing."""
-        size = self.size
-        script = self.begun(flags=PREPARES)
-        same = Request(JOURNAL, self.target, 8, hostile.OLD, step=1, flags=SWITCH,
-                       old=(hostile.OLD, 8))
-        script.ring(same, Request(APPLY, step=1))
-        script.put(0, Request(BEGIN, size, size, flags=PREPARES)).put(1, same)
-        script.put(2, Request(APPLY, step=1)).count(3)
-        script.just_ring().again(script.here - 32)
-        self.ends(script, transactions=MAX_TRANSACTIONS - 5)
-
-    def test_growth_comes_to_an_end(self):
-        """What makes room is committed: that growth stays.  The file's limit bounds it."""
-        script, size = self.begun(growth=MAX_GROWTH, flags=PREPARES), self.size
-        same = Request(JOURNAL, self.target, 8, hostile.OLD, step=1, flags=SWITCH,
-                       old=(hostile.OLD, 8))
-        script.ring(same, Request(APPLY, step=1))
-        for _ in range(4):
-            size += MAX_GROWTH
-            script.ring(Request(BEGIN, size, size + MAX_GROWTH, flags=PREPARES), same,
-                        Request(APPLY, step=1))
-        image = self.copy()
-        result = self.attack(script, image=image)
-        self.assertEqual(result.code, 1, result)
-        self.assertEqual(len(result.err.splitlines()), 2, result)
-        self.assertEqual(os.path.getsize(image), self.size + 2 * MAX_GROWTH)
-        self.assert_no_journal()
-        os.truncate(image, self.size)
-        self.assert_untouched()
-
 
 def half_applied(case):
     """A script in the middle of an edit: the file has grown, two steps are durable, one is
@@ -138,12 +106,6 @@ class Rollback(hostile.HostileCase):
         self.assertGreaterEqual(calls.count("pwrite64("), 5, calls)
         self.assertIn(f"{self.size + (1 << 20)})", calls)
         self.assert_untouched()
-
-    def test_all_the_growth_there_may_be_is_given_back(self):
-        script = self.begun(growth=MAX_GROWTH).ring(
-            Request(JOURNAL, self.size + MAX_GROWTH - SECTOR, SECTOR, NEW, step=1, flags=FRESH),
-            Request(APPLY, step=1))
-        self.ends(script.fault(UD2), DIED)
 
     def test_the_whole_file_written_over_is_undone(self):
         """The header, too: until the switch nothing is final."""

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <emmintrin.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,10 +17,12 @@ static void *flip(void *memory)
         volatile uint64_t *number =
             (volatile uint64_t *)(void *)((uint8_t *)memory + circumstances.flip.address);
 
+        atomic_store(&flipping, true);
         for (;;) {
                 *number = circumstances.flip.one;
+                _mm_pause(); /* about as long as the host has between two looks */
                 *number = circumstances.flip.other;
-                atomic_store(&flipping, true);
+                _mm_pause();
         }
         return NULL;
 }
