@@ -296,6 +296,18 @@ static int scan_batches(struct journal_reader *reader)
         return scan_tail(reader, start / JOURNAL_SECTOR, reader->closed_batches + 1);
 }
 
+static int nothing(void)
+{
+        return 0;
+}
+
+static int (*prepare_to_read)(void) = nothing;
+
+void journal_before_reading(int (*prepare)(void))
+{
+        prepare_to_read = prepare;
+}
+
 int journal_reader_open(struct journal_reader *reader, int fd)
 {
         int error;
@@ -303,7 +315,9 @@ int journal_reader_open(struct journal_reader *reader, int fd)
         /* Field by field: the buffers are large, and need no clearing. */
         memset(reader, 0, offsetof(struct journal_reader, window));
         reader->fd = fd;
-        error = read_header(reader);
+        error = prepare_to_read();
+        if (!error)
+                error = read_header(reader);
         if (!error)
                 error = read_ending(reader);
         if (!error)

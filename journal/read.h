@@ -127,6 +127,13 @@ struct journal_reader {
 };
 
 /*
+ * Anybody may have written a journal.  What is set here is called whenever one is about
+ * to be read, so that the process can first give up what it will not need; an error that
+ * it returns, a negative errno, is that of the reader, and nothing is read.
+ */
+void journal_before_reading(int (*prepare)(void));
+
+/*
  * Examine the journal file behind `fd`.  0 where it is in order, whether it has closed
  * batches or none; -EBADMSG where it is damaged, -EPROTONOSUPPORT where it is of a
  * newer format (`fault` and `fault_offset` say more, and the header is valid if

@@ -7,6 +7,8 @@
 
 #include "host/cli/exit_code.h"
 #include "host/cli/program.h"
+#include "host/vmm/first_filter.h"
+#include "journal/read.h"
 
 /*
  * If a standard descriptor is closed, the next file to be opened gets its number, and
@@ -30,5 +32,6 @@ int main(int argc, char **argv)
          * reported, not the end in the middle of an edit. */
         signal(SIGXFSZ, SIG_IGN);
         signal(SIGPIPE, SIG_IGN);
+        journal_before_reading(first_filter_arm);
         return program_run(argc, argv);
 }

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sys/mman.h>
 
 /* How journal_begin() creates its file. */
 #define ALLOWED_OPEN (O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
@@ -12,5 +13,8 @@
 #define ALLOWED_FALLOCATE (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 #define ALLOWED_POPULATE 23 /* MADV_POPULATE_WRITE, Linux 5.14 */
+
+/* Memory of a guest program, which is not writable. */
+#define ALLOWED_TEXT (PROT_READ | PROT_EXEC)
 
 #endif

@@ -11,12 +11,18 @@
 
 #include "host/sandbox/filter_rules.h"
 
-/* Made by filter_generate from filter_rules.c. */
+/* Made by filter_generate from filter_rules.c and first_rules.c. */
 static const struct sock_filter kvm_host[] = {
 #include "filter_kvm.inc"
 };
 static const struct sock_filter process_host[] = {
 #include "filter_process.inc"
+};
+static const struct sock_filter first_kvm[] = {
+#include "filter_first_kvm.inc"
+};
+static const struct sock_filter first_process[] = {
+#include "filter_first_process.inc"
 };
 
 #define INSTRUCTIONS_MAX 512
@@ -35,6 +41,10 @@ static struct program program_of(enum sandbox_table table)
                 return PROGRAM(kvm_host);
         case SANDBOX_PROCESS_HOST:
                 return PROGRAM(process_host);
+        case SANDBOX_FIRST_KVM:
+                return PROGRAM(first_kvm);
+        case SANDBOX_FIRST_PROCESS:
+                return PROGRAM(first_process);
         }
         return (struct program){NULL, 0};
 }

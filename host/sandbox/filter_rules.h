@@ -44,12 +44,18 @@ struct filter_rule {
 #define FILTER_ANY {{NULL, 0, 0, 0}, {NULL, 0, 0, 0}}
 #define FILTER_IS(argument, value) \
         {{#value, argument, UINT32_MAX, value}, {NULL, 0, 0, 0}}
+#define FILTER_WITHOUT(argument, bits) \
+        {{#bits, argument, bits, 0}, {NULL, 0, 0, 0}}
 #define FILTER_BOTH(first, first_value, second, second_value) \
         {{#first_value, first, UINT32_MAX, first_value}, \
          {#second_value, second, UINT32_MAX, second_value}}
 /* clang-format on */
 
+/* Of a guest's host (filter_rules.c), and of a process that reads journals
+ * (first_rules.c). */
 extern const struct filter_rule filter_rules[];
 extern const size_t filter_rule_count;
+extern const struct filter_rule first_rules[];
+extern const size_t first_rule_count;
 
 #endif

@@ -6,6 +6,11 @@ const struct filter_table filter_tables[] = {
      &filter_rule_count},
     {SANDBOX_PROCESS_HOST, "process", "while a guest runs in a process", filter_rules,
      &filter_rule_count},
+    {SANDBOX_FIRST_KVM, "first_kvm", "from the first byte of a journal", first_rules,
+     &first_rule_count},
+    {SANDBOX_FIRST_PROCESS, "first_process",
+     "from the first byte of a journal, with guests in processes", first_rules,
+     &first_rule_count},
 };
 
 const size_t filter_table_count = sizeof filter_tables / sizeof filter_tables[0];

@@ -21,10 +21,17 @@
 #define CREATE_RULESET_VERSION 1u
 #define RULE_PATH_BENEATH      1
 
+#define FS_EXECUTE     (1ull << 0)
 #define FS_WRITE_FILE  (1ull << 1)
 #define FS_READ_FILE   (1ull << 2)
+#define FS_REMOVE_DIR  (1ull << 4)
 #define FS_REMOVE_FILE (1ull << 5)
+#define FS_MAKE_CHAR   (1ull << 6)
 #define FS_MAKE_REG    (1ull << 8)
+#define FS_MAKE_SOCK   (1ull << 9)
+#define FS_MAKE_FIFO   (1ull << 10)
+#define FS_MAKE_BLOCK  (1ull << 11)
+#define FS_MAKE_SYM    (1ull << 12)
 
 #define FS_ALL_OF_ABI_1 ((1ull << 13) - 1)
 #define FS_REFER        (1ull << 13) /* ABI 2 */
@@ -84,16 +91,13 @@ static int allow_journal(int ruleset, int directory_fd)
                    : 0;
 }
 
-int landlock_restrict(int directory_fd)
+/* One rule: `directory_fd` is the journal's, or -1 for none. */
+static int restrict_to(const struct ruleset_attributes *attributes, int directory_fd)
 {
-        int abi = landlock_abi();
-        struct ruleset_attributes all = everything_of(abi);
-        int ruleset;
+        int ruleset =
+            (int)syscall(SYS_LANDLOCK_CREATE_RULESET, attributes, sizeof *attributes, 0);
         int error;
 
-        if (!abi)
-                return 0;
-        ruleset = (int)syscall(SYS_LANDLOCK_CREATE_RULESET, &all, sizeof all, 0);
         if (ruleset < 0)
                 return -errno;
         error = allow_journal(ruleset, directory_fd);
@@ -101,4 +105,23 @@ int landlock_restrict(int directory_fd)
                 error = -errno;
         close(ruleset);
         return error;
+}
+
+int landlock_restrict(int directory_fd)
+{
+        int abi = landlock_abi();
+        const struct ruleset_attributes all = everything_of(abi);
+
+        return abi ? restrict_to(&all, directory_fd) : 0;
+}
+
+int landlock_restrict_first(void)
+{
+        int abi = landlock_abi();
+        struct ruleset_attributes some = everything_of(abi);
+
+        some.handled_access_fs = FS_EXECUTE | FS_REMOVE_DIR | FS_MAKE_CHAR |
+                                 FS_MAKE_SOCK | FS_MAKE_FIFO | FS_MAKE_BLOCK |
+                                 FS_MAKE_SYM;
+        return abi ? restrict_to(&some, -1) : 0;
 }

@@ -24,6 +24,12 @@ int landlock_abi(void);
  * nothing else of what the kernel's Landlock knows.  Needs NO_NEW_PRIVS. */
 int landlock_restrict(int directory_fd);
 
+/* What no run needs that reads journals: device nodes, FIFOs, sockets and links are not
+ * made, directories not removed, files not executed; no TCP; neither signals nor
+ * ptrace(2) reach processes that it has not started itself, as far as the kernel's
+ * Landlock knows that.  Needs NO_NEW_PRIVS. */
+int landlock_restrict_first(void);
+
 /* No core dumps, few descriptors, files not larger than this (limits.c). */
 int limits_set(uint64_t file_size_limit);
 

@@ -8,6 +8,7 @@
 #include "host/sandbox/layers.h"
 
 static bool armed;
+static bool armed_first;
 
 bool sandbox_armed(void)
 {
@@ -30,6 +31,13 @@ const bool sandbox_available = false;
 int sandbox_arm(const struct sandbox_config *config)
 {
         (void)config;
+        return 0;
+}
+
+int sandbox_arm_first(enum sandbox_table table)
+{
+        (void)table;
+        (void)armed_first;
         return 0;
 }
 
@@ -56,6 +64,24 @@ int sandbox_arm(const struct sandbox_config *config)
         if (!error)
                 error = filter_install(config);
         armed = !error;
+        return error;
+}
+
+int sandbox_arm_first(enum sandbox_table table)
+{
+        const struct sandbox_config config = {
+            .table = table, .machine = -1, .journal_directory_fd = -1};
+        int error = 0;
+
+        if (armed || armed_first)
+                return 0;
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+                error = -errno;
+        if (!error)
+                error = landlock_restrict_first();
+        if (!error)
+                error = filter_install(&config);
+        armed_first = !error;
         return error;
 }
 

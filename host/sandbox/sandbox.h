@@ -26,6 +26,8 @@
 enum sandbox_table {
         SANDBOX_KVM_HOST = 1,
         SANDBOX_PROCESS_HOST = 2,
+        SANDBOX_FIRST_KVM = 4, /* of sandbox_arm_first() */
+        SANDBOX_FIRST_PROCESS = 8,
 };
 
 #define SANDBOX_KEEP_MAX 4
@@ -55,6 +57,14 @@ extern const bool sandbox_available;
  * guest (what was armed by then stays armed).  A kernel without Landlock is no error.
  */
 int sandbox_arm(const struct sandbox_config *config);
+
+/*
+ * Before anything is read that others may have made and that no guest parses: a journal.
+ * For the rest of the process and its children: NO_NEW_PRIVS, a wider filter
+ * (first_rules.c), and of Landlock what never hurts.  sandbox_arm() may follow.  Does
+ * nothing if one of the two has been armed already.  0 or a negative errno.
+ */
+int sandbox_arm_first(enum sandbox_table table);
 
 /* Has sandbox_arm() succeeded (and is this not a build for the sanitizers)? */
 bool sandbox_armed(void);
