@@ -33,6 +33,10 @@ static const struct message_row rows[MESSAGE_COUNT] = {
         {"invalid argument '{argument}' for --sandbox: use kvm or process", 0},
     [MESSAGE_SANDBOX_VARIABLE] =
         {"invalid value '{argument}' of INSTAR_SANDBOX: use kvm or process", 0},
+    [MESSAGE_MORE_PRIVILEGES] =
+        {"instar does not run with more privileges than its caller has",
+         "take set-user-id, set-group-id and capabilities from the program file; use "
+         "sudo"},
     [MESSAGE_NO_POSITIONALS] = {"missing arguments FILENAME and BITMAP", 0},
     [MESSAGE_NO_BITMAP_NAME] = {"missing argument BITMAP after '{argument}'", 0},
     [MESSAGE_EXTRA_POSITIONAL] = {"unexpected argument '{argument}'", 0},

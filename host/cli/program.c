@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "host/cli/bitmap.h"
@@ -201,10 +202,30 @@ static bool is_option(const char *argument, const char *option)
         return length > 2 && strncmp(argument, option, length) == 0;
 }
 
+/* The environment and the command line say which files are written, so whoever calls
+ * must have the right to it. */
+static bool has_more_privileges(void)
+{
+        return getauxval(AT_SECURE) != 0;
+}
+
+static int refuse_privileges(void)
+{
+        struct text err;
+        struct message_values none = {0};
+
+        text_start(&err);
+        message_append(&err, "instar", MESSAGE_MORE_PRIVILEGES, &none);
+        text_write(&err, STDERR_FILENO);
+        return EXIT_REFUSED;
+}
+
 int program_run(int argc, char **argv)
 {
         const struct subcommand *subcommand;
 
+        if (has_more_privileges())
+                return refuse_privileges();
         if (argc < 2)
                 return reject_nothing();
         if (strcmp(argv[1], "-h") == 0 || is_option(argv[1], "--help"))
