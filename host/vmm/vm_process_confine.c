@@ -106,22 +106,22 @@ static int arrange_memory(struct vm *vm)
         return result < 0 ? (int)result : 0;
 }
 
-/* The guest finds the doorbell as it expects it: all zeros. */
+/* The filter lies at the far end of the stack; the guest finds all zeros there. */
 static int forbid_calls(struct vm *vm)
 {
         const struct sock_filter kill =
             BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-        const uint64_t at = ABI_DOORBELL_BASE + sizeof(struct sock_fprog);
+        const uint64_t at = ABI_STACK_BASE + sizeof(struct sock_fprog);
         struct sock_fprog filter = {.len = 1,
                                     .filter = (struct sock_filter *)(uintptr_t)at};
-        uint8_t *doorbell = vm->memory + ABI_DOORBELL_BASE;
+        uint8_t *stack = vm->memory + ABI_STACK_BASE;
 
-        memcpy(doorbell, &filter, sizeof filter);
-        memcpy(doorbell + sizeof filter, &kill, sizeof kill);
+        memcpy(stack, &filter, sizeof filter);
+        memcpy(stack + sizeof filter, &kill, sizeof kill);
         int64_t result =
             call(vm, (struct call){__NR_seccomp,
-                                   {SECCOMP_SET_MODE_FILTER, 0, ABI_DOORBELL_BASE}});
-        memset(doorbell, 0, sizeof filter + sizeof kill);
+                                   {SECCOMP_SET_MODE_FILTER, 0, ABI_STACK_BASE}});
+        memset(stack, 0, sizeof filter + sizeof kill);
         return result < 0 ? (int)result : 0;
 }
 
