@@ -32,7 +32,10 @@ extern struct circumstances circumstances;
 /* What every guest program of this binary is. */
 extern struct vm_program hostile_program;
 
-/* Start a thread that flips; it ends with the process. */
+/* Start the thread that flips; it ends with the process. */
 void flip_start(struct vm *vm);
+
+/* From the guest's first instruction on: before it, memory is the host's. */
+void flip_now(void);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "tests/hostile/driver/driver.h"
 
+static atomic_bool started;
 static atomic_bool flipping;
 
 /* Any address, the doorbell's too, which vm_range() does not give. */
@@ -17,7 +18,9 @@ static void *flip(void *memory)
         volatile uint64_t *number =
             (volatile uint64_t *)(void *)((uint8_t *)memory + circumstances.flip.address);
 
-        atomic_store(&flipping, true);
+        atomic_store(&started, true);
+        while (!atomic_load(&flipping)) /* it makes no system call from here on */
+                _mm_pause();
         for (;;) {
                 *number = circumstances.flip.one;
                 _mm_pause(); /* about as long as the host has between two looks */
@@ -41,6 +44,11 @@ void flip_start(struct vm *vm)
                 abort();
         }
         pthread_sigmask(SIG_SETMASK, &before, NULL);
-        while (!atomic_load(&flipping)) /* it makes no system call from here on */
+        while (!atomic_load(&started))
                 ;
+}
+
+void flip_now(void)
+{
+        atomic_store(&flipping, true);
 }

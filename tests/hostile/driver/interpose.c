@@ -27,6 +27,7 @@ int __wrap_vm_create(uint64_t memory_size, struct vm **vm)
 
 enum vm_exit __wrap_vm_run(struct vm *vm, uint32_t timeout_ms)
 {
+        flip_now();
         return __real_vm_run(vm, circumstances.limit_ms ? (uint32_t)circumstances.limit_ms
                                                         : timeout_ms);
 }
