@@ -244,6 +244,11 @@ _instar()
                 esac
                 return 0
         fi
+        if [[ ${words[1]} == @(-V|--version) ]]; then
+                _instar_no_files
+                ((${#words[@]} > 3)) || _instar_offer --verbose
+                return 0
+        fi
         subcommand=${words[1]}
         _instar_read_options "$subcommand"
         _instar_walk

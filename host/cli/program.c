@@ -13,6 +13,7 @@
 #include "host/cli/map.h"
 #include "host/cli/program.h"
 #include "host/cli/resize.h"
+#include "host/cli/version.h"
 
 struct subcommand {
         const char *name;
@@ -47,7 +48,7 @@ static const struct subcommand *find_subcommand(const char *name)
 static void append_usage(struct text *text)
 {
         text_string(text, "Usage: instar SUBCOMMAND [OPTION]... [ARGUMENT]...\n"
-                          "       instar --help | --version\n"
+                          "       instar --help | --version [-v]\n"
                           "\n"
                           "Edit qcow2 images so that no crash leaves them half-edited.\n"
                           "\n"
@@ -202,6 +203,26 @@ static bool is_option(const char *argument, const char *option)
         return length > 2 && strncmp(argument, option, length) == 0;
 }
 
+static int print_everything(void)
+{
+        struct text text;
+
+        text_start(&text);
+        text_string(&text, "instar " INSTAR_VERSION "\n");
+        version_append_sandbox(&text);
+        text_bytes(&text, "", 1);
+        return program_print("instar", text.bytes);
+}
+
+/* What is behind --version; nothing else is looked at, as ever, but -v. */
+static int version_command(int count, char **arguments)
+{
+        if (count > 0 &&
+            (strcmp(arguments[0], "-v") == 0 || is_option(arguments[0], "--verbose")))
+                return print_everything();
+        return print_version("instar");
+}
+
 /* The environment and the command line say which files are written, so whoever calls
  * must have the right to it. */
 static bool has_more_privileges(void)
@@ -231,7 +252,7 @@ int program_run(int argc, char **argv)
         if (strcmp(argv[1], "-h") == 0 || is_option(argv[1], "--help"))
                 return print_usage();
         if (strcmp(argv[1], "-V") == 0 || is_option(argv[1], "--version"))
-                return print_version("instar");
+                return version_command(argc - 2, argv + 2);
         if (argv[1][0] == '-' && argv[1][1] != '\0')
                 return reject(MESSAGE_OPTION_UNKNOWN, argv[1]);
         subcommand = find_subcommand(argv[1]);

@@ -22,9 +22,17 @@
 #define CALL        FILTER_CALL
 #define ANY         FILTER_ANY
 #define IS          FILTER_IS
-#define VCPU(what)  FILTER_BOTH(0, FILTER_MACHINE, 1, what)
-#define GUEST(what) FILTER_BOTH(1, FILTER_MACHINE, 0, what)
-#define BELOW(what) FILTER_BOTH(0, FILTER_JOURNAL_DIRECTORY, 2, what)
+#define NAMED       FILTER_NAMED
+#define VCPU(what)  FILTER_BOTH(0, FILTER_MACHINE, "the vCPU", 1, what, #what)
+#define GUEST(what) FILTER_BOTH(0, what, #what, 1, FILTER_MACHINE, "the guest's process")
+#define BELOW(what, text)                                                                \
+        FILTER_BOTH(0, FILTER_JOURNAL_DIRECTORY, "the journal's directory", 2, what, text)
+
+#define IS_GUEST   NAMED(0, FILTER_MACHINE, "the guest's process")
+#define POPULATE   NAMED(2, ALLOWED_POPULATE, "MADV_POPULATE_WRITE")
+#define PUNCH_HOLE NAMED(1, ALLOWED_FALLOCATE, "FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE")
+#define CREATE                                                                           \
+        BELOW(ALLOWED_OPEN, "O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC")
 
 /* One line each, so that the table reads as one. */
 /* clang-format off */
@@ -45,20 +53,20 @@ const struct filter_rule filter_rules[] = {
     {PROC, CALL(ptrace),        GUEST(PTRACE_SETREGS),     "take the host's memory from it; the program's start"},
     {PROC, CALL(ptrace),        GUEST(PTRACE_GETREGSET),   "the length of its extended registers"},
     {PROC, CALL(ptrace),        GUEST(PTRACE_SETREGSET),   "the program's start"},
-    {PROC, CALL(wait4),         IS(0, FILTER_MACHINE),     "until the guest stops"},
+    {PROC, CALL(wait4),         IS_GUEST,                  "until the guest stops"},
     {PROC, CALL(madvise),       IS(2, MADV_REMOVE),        "clear guest memory for a fresh try"},
     {KVM,  CALL(madvise),       IS(2, MADV_DONTNEED),      "clear guest memory for a fresh try"},
-    {BOTH, CALL(madvise),       IS(2, ALLOWED_POPULATE),   "guest memory that will be touched anyway"},
+    {BOTH, CALL(madvise),       POPULATE,                  "guest memory that will be touched anyway"},
     {BOTH, CALL(madvise),       IS(2, MADV_HUGEPAGE),      "a large arena in huge pages"},
     {BOTH, CALL(pread64),       ANY,                       "read the image; read the journal for a rollback"},
     {BOTH, CALL(pwrite64),      ANY,                       "write the image and the journal"},
     {BOTH, CALL(fdatasync),     ANY,                       "a barrier between two steps"},
     {BOTH, CALL(fsync),         ANY,                       "make the journal's directory entry durable"},
     {BOTH, CALL(ftruncate),     ANY,                       "grow the image, or cut it"},
-    {BOTH, CALL(fallocate),     IS(1, ALLOWED_FALLOCATE),  "punch freed clusters; no other mode"},
+    {BOTH, CALL(fallocate),     PUNCH_HOLE,                "punch freed clusters; no other mode"},
     {BOTH, CALL(lseek),         ANY,                       "the image's size; is a range a hole?"},
-    {BOTH, CALL(openat),        BELOW(ALLOWED_OPEN),       "create the journal: what exists cannot be opened"},
-    {BOTH, CALL(unlinkat),      BELOW(0),                  "remove the journal; no directory"},
+    {BOTH, CALL(openat),        CREATE,                    "create the journal: what exists cannot be opened"},
+    {BOTH, CALL(unlinkat),      BELOW(0, "0"),             "remove the journal; no directory"},
     {BOTH, CALL(fcntl),         IS(1, F_OFD_SETLK),        "lock the journal as one whose writer lives"},
     {BOTH, CALL(close),         ANY,                       "the journal of one transaction before the next"},
     {BOTH, CALL(recvfrom),      ANY,                       "wait for the index child's answer"},

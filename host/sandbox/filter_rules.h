@@ -42,13 +42,14 @@ struct filter_rule {
 #define FILTER_CALL(call) __NR_##call, #call
 /* clang-format off */
 #define FILTER_ANY {{NULL, 0, 0, 0}, {NULL, 0, 0, 0}}
-#define FILTER_IS(argument, value) \
-        {{#value, argument, UINT32_MAX, value}, {NULL, 0, 0, 0}}
+#define FILTER_IS(argument, value) FILTER_NAMED(argument, value, #value)
+#define FILTER_NAMED(argument, value, text) \
+        {{text, argument, UINT32_MAX, value}, {NULL, 0, 0, 0}}
 #define FILTER_WITHOUT(argument, bits) \
         {{#bits, argument, bits, 0}, {NULL, 0, 0, 0}}
-#define FILTER_BOTH(first, first_value, second, second_value) \
-        {{#first_value, first, UINT32_MAX, first_value}, \
-         {#second_value, second, UINT32_MAX, second_value}}
+#define FILTER_BOTH(first, first_value, first_text, second, second_value, second_text) \
+        {{first_text, first, UINT32_MAX, first_value}, \
+         {second_text, second, UINT32_MAX, second_value}}
 /* clang-format on */
 
 /* Of a guest's host (filter_rules.c), and of a process that reads journals

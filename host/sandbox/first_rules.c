@@ -33,16 +33,29 @@
 #define CALL    FILTER_CALL
 #define ANY     FILTER_ANY
 #define IS      FILTER_IS
-#define ARE     FILTER_BOTH
+#define NAMED   FILTER_NAMED
 #define WITHOUT FILTER_WITHOUT
 
 /* Of a process's number: all negative ones are groups. */
-#define GROUP UINT32_C(0x80000000)
+#define NO_GROUP                                                                         \
+        {                                                                                \
+                {"its sign", 0, UINT32_C(0x80000000), 0},                                \
+                {                                                                        \
+                        NULL, 0, 0, 0                                                    \
+                }                                                                        \
+        }
 
 /* As fork(3) asks: no thread, no namespace. */
-#define FORK (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
+#define FORK                                                                             \
+        NAMED(0, CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD,                    \
+              "CLONE_CHILD_SETTID|CLONE_CHILD_CLEARTID|SIGCHLD")
 
-#define FORK_UNTRACED (CLONE_UNTRACED | SIGCHLD)
+#define FORK_UNTRACED NAMED(0, CLONE_UNTRACED | SIGCHLD, "CLONE_UNTRACED|SIGCHLD")
+
+#define POPULATE   NAMED(2, ALLOWED_POPULATE, "MADV_POPULATE_WRITE")
+#define PUNCH_HOLE NAMED(1, ALLOWED_FALLOCATE, "FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE")
+#define TEXT       NAMED(2, ALLOWED_TEXT, "PROT_READ|PROT_EXEC")
+#define DEADLINE   FILTER_BOTH(1, SOL_SOCKET, "SOL_SOCKET", 2, SO_RCVTIMEO, "SO_RCVTIMEO")
 
 /* One line each, so that the table reads as one. */
 /* clang-format off */
@@ -59,9 +72,9 @@ const struct filter_rule first_rules[] = {
     {BOTH,    CALL(lseek),             ANY,                           "sizes and holes"},
     {BOTH,    CALL(fsync),             ANY,                           "directories, durable"},
     {BOTH,    CALL(fdatasync),         ANY,                           "contents, durable"},
-    {BOTH,    CALL(msync),             ANY,                           "LMDB"},
+    {BOTH,    CALL(msync),             ANY,                           "LMDB, which maps its file"},
     {BOTH,    CALL(ftruncate),         ANY,                           "an image's old size; LMDB's lock file"},
-    {BOTH,    CALL(fallocate),         IS(1, ALLOWED_FALLOCATE),      "punch freed clusters; no other mode"},
+    {BOTH,    CALL(fallocate),         PUNCH_HOLE,                    "punch freed clusters; no other mode"},
     {BOTH,    CALL(fcntl),             IS(1, F_OFD_SETLK),            "locks of images and journals"},
     {BOTH,    CALL(fcntl),             IS(1, F_OFD_GETLK),            "who holds them"},
     {BOTH,    CALL(fcntl),             IS(1, F_SETLK),                "LMDB's lock file"},
@@ -88,11 +101,11 @@ const struct filter_rule first_rules[] = {
     {KVM,     CALL(ioctl),             IS(1, KVM_SET_FPU),            "use it"},
     {KVM,     CALL(ioctl),             IS(1, KVM_SET_VCPU_EVENTS),    "use it"},
     {PROCESS, CALL(ptrace),            ANY,                           "use a machine that is a process"},
-    {PROCESS, CALL(clone),             IS(0, FORK_UNTRACED),          "make it, as no other tracer's"},
+    {PROCESS, CALL(clone),             FORK_UNTRACED,                 "make it, as no other tracer's"},
     {PROCESS, CALL(setsid),            ANY,                           "keep the terminal's signals from it"},
     {PROCESS, CALL(tgkill),            IS(2, SIGTRAP),                "it stops itself once it is ready"},
     {PROCESS, CALL(rseq),              ANY,                           "it takes back what the C library has told the kernel"},
-    {PROCESS, CALL(mprotect),          IS(2, ALLOWED_TEXT),           "its text, which is not writable"},
+    {PROCESS, CALL(mprotect),          TEXT,                          "its text, which is not writable"},
     {BOTH,    CALL(mprotect),          WITHOUT(2, PROT_EXEC),         "the C library's memory; the guest's"},
     {BOTH,    CALL(mmap),              WITHOUT(2, PROT_EXEC),         "memory; LMDB's file; the vCPU's page"},
     {BOTH,    CALL(mremap),            ANY,                           "the C library's memory; the guest's"},
@@ -100,7 +113,7 @@ const struct filter_rule first_rules[] = {
     {BOTH,    CALL(brk),               ANY,                           "the C library's memory"},
     {BOTH,    CALL(madvise),           IS(2, MADV_DONTNEED),          "clear guest memory; the C library's"},
     {BOTH,    CALL(madvise),           IS(2, MADV_REMOVE),            "clear guest memory that is shared"},
-    {BOTH,    CALL(madvise),           IS(2, ALLOWED_POPULATE),       "guest memory that will be touched anyway"},
+    {BOTH,    CALL(madvise),           POPULATE,                      "guest memory that will be touched anyway"},
     {BOTH,    CALL(madvise),           IS(2, MADV_HUGEPAGE),          "guest memory"},
     {BOTH,    CALL(madvise),           IS(2, MADV_NOHUGEPAGE),        "guest memory"},
     {BOTH,    CALL(newfstatat),        ANY,                           "what kind of file it is, and whose"},
@@ -125,17 +138,17 @@ const struct filter_rule first_rules[] = {
     {BOTH,    CALL(unlinkat),          IS(2, 0),                      "journals; no directory"},
     {BOTH,    CALL(renameat),          ANY,                           "set a journal aside, or a damaged index"},
     {BOTH,    CALL(renameat2),         ANY,                           "set a journal aside"},
-    {BOTH,    CALL(clone),             IS(0, FORK),                   "children: fork, nothing else"},
+    {BOTH,    CALL(clone),             FORK,                          "children: fork, nothing else"},
     {BOTH,    CALL(set_robust_list),   ANY,                           "the C library, in a child"},
     {BOTH,    CALL(futex),             ANY,                           "LMDB's locks"},
     {BOTH,    CALL(wait4),             ANY,                           "the end of a child"},
-    {BOTH,    CALL(kill),              WITHOUT(0, GROUP),             "end a child; pass a signal on; no groups"},
+    {BOTH,    CALL(kill),              NO_GROUP,                      "end a child; pass a signal on; no groups"},
     {BOTH,    CALL(tgkill),            IS(2, SIGABRT),                "LMDB gives up, in the index's child"},
     {BOTH,    CALL(pipe2),             ANY,                           "to a child that runs a guest"},
     {BOTH,    CALL(poll),              ANY,                           "wait for its report"},
     {BOTH,    CALL(restart_syscall),   ANY,                           "the kernel, when a stopped process goes on"},
     {BOTH,    CALL(socketpair),        IS(0, AF_UNIX),                "to the index's child, to a guest's process"},
-    {BOTH,    CALL(setsockopt),        ARE(1, SOL_SOCKET, 2, SO_RCVTIMEO), "its deadline"},
+    {BOTH,    CALL(setsockopt),        DEADLINE,                      "its deadline"},
     {BOTH,    CALL(sendto),            ANY,                           "its answers"},
     {BOTH,    CALL(recvfrom),          ANY,                           "its answers"},
     {BOTH,    CALL(alarm),             ANY,                           "its own deadline"},
@@ -148,7 +161,7 @@ const struct filter_rule first_rules[] = {
     {BOTH,    CALL(clock_gettime),     ANY,                           "time stamps, where the clock is not in the vDSO"},
     {BOTH,    CALL(clock_getres),      ANY,                           "the clock of a guest's process"},
     {BOTH,    CALL(getrandom),         ANY,                           "a transaction's name"},
-    {BOTH,    CALL(uname),             ANY,                           "LMDB"},
+    {BOTH,    CALL(uname),             ANY,                           "LMDB, which asks how old the kernel is"},
     {BOTH,    CALL(sysinfo),           ANY,                           "the C library, which sorts"},
     {BOTH,    CALL(getpid),            ANY,                           "LMDB's readers"},
     {BOTH,    CALL(gettid),            ANY,                           "the thread that runs a guest"},

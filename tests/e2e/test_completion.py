@@ -66,6 +66,8 @@ class Help(CompletionCase):
         self.offers("instar ", *self.subcommands())
         self.offers("instar help ", *self.subcommands())
         self.offers("instar -", "--help", "--version")
+        self.offers("instar --version ", "--verbose")
+        self.offers("instar -V -", "--verbose")
         self.completes("instar bi", "instar bitmap ")
 
     def test_options(self):
