@@ -235,9 +235,10 @@ class Index(Loops):
 
     CALLS = ("openat", "newfstatat", "fstatfs", "pread64", "mmap", "writev", "pwrite64",
              "fdatasync", "fsync", "lseek", "fcntl", "mkdir", "mkdirat")
-    ALONE = ("sendto", "close_range", "dup2", "writev")  # which only that process makes
+    ALONE = ("sendto", "writev")        # which only that process makes
+    BEFORE = ("close_range", "dup2")    # the host makes them, too, before it runs a guest
 
-    def index_loop(self, calls, fault, paths=(), for_good=False, fresh=False):
+    def index_loop(self, calls, fault, paths=(), for_good=False, fresh=False, ends=(NEW,)):
         state = self.path("state")
         for number in range(1, MOST_CALLS):
             if fresh:
@@ -245,7 +246,7 @@ class Index(Loops):
             injection = faults.Injection(calls, fault, f"{number}+" if for_good else number,
                                          paths, children=True)
             with self.subTest(injection=injection, fresh=fresh):
-                self.run_into(injection, ends=(NEW,))
+                self.run_into(injection, ends=ends)
             if not self.met:
                 return number - 1
         return self.fail(f"{calls}: no end of calls")
@@ -276,6 +277,8 @@ class Index(Loops):
         self.prepare("add")
         for call in self.ALONE:
             self.assertGreater(self.index_loop(call, "error=EIO"), 0, call)
+        for call in self.BEFORE:
+            self.assertGreater(self.index_loop(call, "error=EIO", ends=(OLD, NEW)), 0, call)
 
     def test_its_death_at_every_call(self):
         """Killed, or by the signals that a damaged file brings."""

@@ -29,6 +29,7 @@ MEASURE = os.path.abspath(os.environ.get("MEASURE") or
 STEERS = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\xc2-\xf4])[\x80-\x9f]")
 CLEAN, DAMAGED, LEAKED = 0, 2, 3
 SMALL = 4 << 10
+PATIENCE = 60  # seconds for one command
 
 
 class Table(harness.Case):
@@ -67,12 +68,18 @@ class Attacked(harness.Case):
 
     def test_line_exit_code_memory_and_time(self):
         table = expected.read()
-        slow_first = sorted(ATTACKS, key=lambda attack: -attack.seconds)
+        slow_first = sorted(self.attacks(), key=lambda attack: -attack.seconds)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for attack, runs in zip(slow_first, pool.map(self.runs_of, slow_first)):
                 for command, done in zip(COMMANDS, runs):
                     with self.subTest(image=attack.name, command=command.name):
                         self.judge(attack, command, done, table[attack.name][command.name])
+
+    def attacks(self):
+        """In the process all but what takes minutes: it is no other attack there."""
+        left_out = [a.name for a in ATTACKS if a.seconds > PATIENCE and harness.SANDBOX != "kvm"]
+        print(f"left out in this sandbox: {left_out}", file=sys.stderr)
+        return [attack for attack in ATTACKS if attack.name not in left_out]
 
     def runs_of(self, attack):
         data, runs = attack.make(), []
