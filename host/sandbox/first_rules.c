@@ -103,7 +103,6 @@ const struct filter_rule first_rules[] = {
     {PROCESS, CALL(ptrace),            ANY,                           "use a machine that is a process"},
     {PROCESS, CALL(clone),             FORK_UNTRACED,                 "make it, as no other tracer's"},
     {PROCESS, CALL(setsid),            ANY,                           "keep the terminal's signals from it"},
-    {PROCESS, CALL(tgkill),            IS(2, SIGTRAP),                "it stops itself once it is ready"},
     {PROCESS, CALL(rseq),              ANY,                           "it takes back what the C library has told the kernel"},
     {PROCESS, CALL(mprotect),          TEXT,                          "its text, which is not writable"},
     {BOTH,    CALL(mprotect),          WITHOUT(2, PROT_EXEC),         "the C library's memory; the guest's"},
