@@ -48,7 +48,7 @@ static enum abi_code add(const struct image *image, const struct abi_call *call,
             other_entries_size(image, t) + directory_entry_length(t->name.length) >
                 QCOW2_MAX_DIRECTORY_SIZE)
                 return ABI_TOO_MANY_BITMAPS;
-        if (!image->header.size) /* a table has one entry at least */
+        if (!header_disk_size(&image->header)) /* a table has one entry at least */
                 return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, 0, 0, 0);
         if (!bitmap_size_allowed(&image->header, bits))
                 return ABI_TOO_LARGE;
@@ -112,7 +112,7 @@ static enum abi_code reset(const struct image *image, struct target *t)
         if (idle.flags == t->old.flags)
                 return ABI_OK;
         /* The disk may have another size now than when the table was made. */
-        if (!image->header.size)
+        if (!header_disk_size(&image->header))
                 return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, 0, 0, 0);
         if (!bitmap_size_allowed(&image->header, t->granularity_bits))
                 return ABI_TOO_LARGE;

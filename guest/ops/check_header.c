@@ -118,7 +118,7 @@ static void set_up(struct check *c)
         c->file_length = divide_up(c->image.file_size, ABI_SECTOR) * ABI_SECTOR;
         c->extended_l2 = h->incompatible & QCOW2_INCOMPATIBLE_EXTENDED_L2;
         c->data_file = h->incompatible & QCOW2_INCOMPATIBLE_DATA_FILE;
-        h->size -= h->size % ABI_SECTOR;
+        h->size = header_disk_size(h);
         c->l2_total = h->l1_size;
         c->sums.total_clusters = divide_up(h->size, h->cluster_size);
 }

@@ -123,7 +123,7 @@ static enum abi_code run(struct map *m)
         if (code || (code = find(m)))
                 return code;
         /* QEMU counts whole sectors. */
-        m->image.header.size -= m->image.header.size % ABI_SECTOR;
+        m->image.header.size = header_disk_size(&m->image.header);
         m->size = m->image.header.size;
         if (m->size > INT64_MAX)
                 return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, m->image.header.size, 0, 0);

@@ -9,12 +9,11 @@ enum abi_code resize_refuse(enum abi_resize_fault fault, uint64_t value)
         return fail(ABI_BAD_RESIZE, fault, value, 0, 0);
 }
 
-/* QEMU counts whole sectors. */
 static enum abi_code find_sizes(struct resize *r)
 {
         const struct abi_call *call = r->call;
         bool fits = true;
-        r->old_size = r->image->header.size / ABI_SECTOR * ABI_SECTOR;
+        r->old_size = header_disk_size(&r->image->header);
         r->new_size = call->size;
         if (call->size_mode == ABI_SIZE_MORE)
                 fits = checked_add(r->old_size, call->size, &r->new_size);

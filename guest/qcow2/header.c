@@ -31,6 +31,11 @@ uint64_t header_file_end(const struct header *header, uint64_t file_size)
         return end;
 }
 
+uint64_t header_disk_size(const struct header *header)
+{
+        return header->size - header->size % ABI_SECTOR;
+}
+
 bool header_is_stale(const struct header *header)
 {
         return header->has_bitmaps && header->bitmap_count &&

@@ -144,4 +144,7 @@ uint64_t header_file_end(const struct header *header, uint64_t file_size);
 /* True if the list exists but the autoclear bit says that it is stale. */
 bool header_is_stale(const struct header *header);
 
+/* Bytes of the virtual disk: whole sectors, as QEMU counts, whatever the field says. */
+uint64_t header_disk_size(const struct header *header);
+
 #endif

@@ -5,7 +5,7 @@
 
 uint64_t bitmap_bits(const struct header *header, uint32_t granularity_bits)
 {
-        return divide_up(header->size, 1ull << granularity_bits);
+        return divide_up(header_disk_size(header), 1ull << granularity_bits);
 }
 
 uint64_t bitmap_bytes(const struct header *header, uint32_t granularity_bits)

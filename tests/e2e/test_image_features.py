@@ -111,6 +111,15 @@ class Features(harness.Case):
                         image.add_bitmap(name, 512, bits={0})
                 self.work_on(path)
 
+    def test_virtual_size_that_is_no_multiple_of_a_sector(self):
+        """QEMU counts whole sectors: 256 MiB and a byte have the table of 256 MiB."""
+        path = images.create(self.path("odd.qcow2"), 256 << 20)
+        with Craft(path) as image:
+            image.put("Q", 24, (256 << 20) + 1)
+        self.edit("--add", "--granularity", "512", path, "n")
+        self.assertEqual(self.dirty(path, "n"), set())
+        self.assert_sound(path)
+
     def test_preallocated_image(self):
         path = images.create(self.path("pre.qcow2"), options="preallocation=metadata")
         with Craft(path) as image:

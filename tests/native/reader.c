@@ -100,7 +100,7 @@ static bool read_header(struct walk *walk)
         if (read->cluster_bits < 9 || read->cluster_bits > 21)
                 return reader_fail(walk, "cluster_bits %u", read->cluster_bits);
         read->cluster_size = 1ull << read->cluster_bits;
-        read->virtual_size = reader_u64(walk, 24);
+        read->virtual_size = reader_u64(walk, 24) / 512 * 512; /* whole sectors */
         read->autoclear = reader_u64(walk, 88);
         walk->backing_offset = reader_u64(walk, 8);
         walk->backing_size = reader_u32(walk, 16);

@@ -309,7 +309,7 @@ class Image:
         return [b.name.decode() for b in self.bitmaps()]
 
     def bit_count(self, bitmap):
-        return -(-self.virtual_size // bitmap.granularity)
+        return -(-(self.virtual_size // 512 * 512) // bitmap.granularity)
 
     def table(self, bitmap):
         """The bitmap table's entries, checked for reserved bits."""

@@ -132,4 +132,4 @@ def _answers(out):
 
 
 def bit_count(view):
-    return lambda granularity_bits: -(-view.virtual_size >> granularity_bits)
+    return lambda granularity_bits: -(-(view.virtual_size // 512 * 512) >> granularity_bits)

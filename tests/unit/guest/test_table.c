@@ -23,7 +23,7 @@ static void sizes_round_up(void **state)
         assert_int_equal(bitmap_bits(&h, 9), 4096);
         assert_int_equal(bitmap_bytes(&h, 9), 512);
         assert_int_equal(bitmap_table_entries(&h, 9), 1);
-        h.size++;
+        h.size += 512;
         assert_int_equal(bitmap_bits(&h, 9), 4097);
         assert_int_equal(bitmap_bytes(&h, 9), 513);
         assert_int_equal(bitmap_table_entries(&h, 9), 2);
@@ -31,11 +31,22 @@ static void sizes_round_up(void **state)
         assert_int_equal(table_clusters(&h, 65), 2);
 }
 
+/* QEMU counts sectors: what is left of the last one is no part of the disk. */
+static void part_of_a_sector_does_not_count(void **state)
+{
+        (void)state;
+        struct header h = disk(9, 512 * 4096 + 511);
+        assert_int_equal(bitmap_bits(&h, 9), 4096);
+        assert_int_equal(bitmap_table_entries(&h, 9), 1);
+        h.size = 511;
+        assert_int_equal(bitmap_bits(&h, 9), 0);
+}
+
 static void largest_disk_does_not_overflow(void **state)
 {
         (void)state;
         struct header h = disk(9, UINT64_MAX);
-        assert_int_equal(bitmap_bits(&h, 9), 1ull << 55);
+        assert_int_equal(bitmap_bits(&h, 9), (1ull << 55) - 1);
         assert_int_equal(bitmap_table_entries(&h, 9), 1ull << 43);
         assert_false(bitmap_size_allowed(&h, 9));
         assert_false(bitmap_size_allowed(&h, 31));
@@ -52,7 +63,7 @@ static void limits_are_qemus(void **state)
                 h.size = 256ull << 40;
                 assert_true(bitmap_size_allowed(&h, 16));
                 assert_false(bitmap_size_allowed(&h, 15));
-                h.size++;
+                h.size += 512;
                 assert_false(bitmap_size_allowed(&h, 16));
         }
 }
@@ -83,6 +94,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(sizes_round_up),
+            cmocka_unit_test(part_of_a_sector_does_not_count),
             cmocka_unit_test(largest_disk_does_not_overflow),
             cmocka_unit_test(limits_are_qemus),
             cmocka_unit_test(entries_are_classified),

@@ -132,6 +132,29 @@ static void tail_bits_are_zero_in_what_is_written(void **state)
 
 /* More than the batch of 2 MiB, so that parts are applied one after the other, and
  * data is looked at twice. */
+/* 20 sectors and two bytes: there is no bit for the two. */
+static void part_of_a_sector_has_no_bit(void **state)
+{
+        struct made_options options = {
+            .cluster_bits = 9,
+            .virtual_size = 20 * 512,
+            .bitmap_count = 2,
+            .bitmaps = {{.name = "a", .fill = MADE_DATA, .granularity_bits = 9},
+                        {.name = "ones", .fill = MADE_ONES, .granularity_bits = 9}}};
+        struct ops ops;
+        uint8_t bytes[4];
+        (void)state;
+        ops_open(&ops);
+        ops_make(&ops, &options);
+        poke64(ops.image, 24, 20 * 512 + 2);
+        ops_look(&ops);
+        merge(&ops, "a", "ones");
+        uint64_t table = ops_bitmap(&ops, "a")->table_offset;
+        native_image_read(ops.image, peek64(ops.image, table), bytes, sizeof bytes);
+        assert_memory_equal(bytes, "\xff\xff\x0f\x00", 4);
+        ops_close(&ops);
+}
+
 static void large_merge_goes_in_parts(void **state)
 {
         struct ops ops;
@@ -200,6 +223,7 @@ int main(void)
             cmocka_unit_test(merge_that_gains_no_bit_writes_nothing),
             cmocka_unit_test(whole_clusters_of_ones_are_stored_as_entries),
             cmocka_unit_test(tail_bits_are_zero_in_what_is_written),
+            cmocka_unit_test(part_of_a_sector_has_no_bit),
             cmocka_unit_test(large_merge_goes_in_parts),
             cmocka_unit_test(merge_refusals),
             cmocka_unit_test(malformed_table_entry_is_refused),
