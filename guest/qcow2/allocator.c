@@ -130,9 +130,10 @@ static void add_hole(struct allocator *a, uint64_t cluster)
                 a->holes[a->hole_count++] = (struct extent){cluster, 1};
 }
 
-/* Ask the host which of the candidates are holes; they fit one doorbell. */
-static void query_holes(struct allocator *a, const uint64_t *clusters, uint32_t count)
+/* Of the candidates, keep those that the host calls holes; they fit one doorbell. */
+static uint32_t query_holes(const struct allocator *a, uint64_t *clusters, uint32_t count)
 {
+        uint32_t holes = 0;
         uint64_t size = a->image->header.cluster_size;
         struct abi_request *answers[ALLOCATOR_MAX_HOLES];
         doorbell_ring();
@@ -144,8 +145,19 @@ static void query_holes(struct allocator *a, const uint64_t *clusters, uint32_t 
         doorbell_ring();
         for (uint32_t i = 0; i < count; i++) {
                 if (answers[i]->value == 1)
-                        add_hole(a, clusters[i]);
+                        clusters[holes++] = clusters[i];
         }
+        return holes;
+}
+
+/* An L1 table of zeros may well be a hole: where its refcount is wrong, it is none that
+ * may be taken. */
+static enum abi_code add_holes(struct allocator *a, uint64_t *clusters, uint32_t count)
+{
+        enum abi_code code = image_leave_out_named(a->image, clusters, &count);
+        for (uint32_t i = 0; i < count && !code; i++)
+                add_hole(a, clusters[i]);
+        return code;
 }
 
 static enum abi_code find_holes(struct allocator *a)
@@ -176,9 +188,8 @@ static enum abi_code find_holes(struct allocator *a)
                 candidates[i] = candidates[count - 1 - i];
                 candidates[count - 1 - i] = swap;
         }
-        if (count)
-                query_holes(a, candidates, count);
-        return ABI_OK;
+        return count ? add_holes(a, candidates, query_holes(a, candidates, count))
+                     : ABI_OK;
 }
 
 /* Take up to `most`, at least `least` clusters of a hole; false if there is none. */

@@ -65,6 +65,12 @@ enum abi_code image_counts_in_place(struct image *image, const struct extent *ex
 enum abi_code image_block_in_place(struct image *image, uint64_t block_index,
                                    bool *allowed);
 
+/* Of `count` clusters, leave out those that the header and the directory name: tables,
+ * refcount blocks, snapshots and their L1 tables, the directory, bitmap tables.  They are
+ * in use, whatever their refcounts say. */
+enum abi_code image_leave_out_named(struct image *image, uint64_t *clusters,
+                                    uint32_t *count);
+
 /* Fails, and tells of the block that counts `cluster` why it may not be written in place:
  * its offset and refcount. */
 enum abi_code image_block_refused(struct image *image, uint64_t cluster);

@@ -198,6 +198,46 @@ enum abi_code image_block_refused(struct image *image, uint64_t cluster)
                     value == 1 ? ABI_REFCOUNT_OVERLAP : ABI_REFCOUNT_SHARED, 0);
 }
 
+/* Leave out what lies in [offset, +length). */
+static void leave_out(uint64_t *clusters, uint32_t *count, uint64_t offset,
+                      uint64_t length, uint32_t bits)
+{
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < *count; i++)
+                if (!length || clusters[i] < offset >> bits ||
+                    clusters[i] > (offset + length - 1) >> bits)
+                        clusters[kept++] = clusters[i];
+        *count = kept;
+}
+
+enum abi_code image_leave_out_named(struct image *image, uint64_t *clusters,
+                                    uint32_t *count)
+{
+        const struct directory *d = &image->directory;
+        const uint32_t bits = image->header.cluster_bits;
+        struct directory_entry entry;
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < *count; i++) {
+                bool tables;
+                uint64_t blocks;
+                enum abi_code code =
+                    look(image, clusters[i], clusters[i], &tables, &blocks);
+                if (code)
+                        return code;
+                if (!tables && !blocks)
+                        clusters[kept++] = clusters[i];
+        }
+        *count = kept;
+        if (!d->bytes)
+                return ABI_OK;
+        leave_out(clusters, count, d->offset, d->size, bits);
+        for (uint64_t at = 0; *count && directory_entry_at(d, at, &entry);
+             at += entry.length)
+                leave_out(clusters, count, entry.table_offset, entry.table_entries * 8ull,
+                          bits);
+        return ABI_OK;
+}
+
 /* The block that counts `cluster`, unless it was looked at already. */
 static enum abi_code check_block(struct image *image, uint64_t cluster, uint64_t *checked)
 {

@@ -381,6 +381,31 @@ static void refcount_block_that_is_no_place(void **state)
         }
 }
 
+/* An L1 table and a bitmap table of zeros are holes; that nothing counts them does not
+ * make them free. */
+static void tables_that_nothing_counts_are_not_taken(void **state)
+{
+        const struct made_options options = {
+            .cluster_bits = 9,
+            .virtual_size = 20 * 512,
+            .bitmap_count = 1,
+            .bitmaps = {{.name = "one", .granularity_bits = 9}}};
+        (void)state;
+        ops_make(&ops, &options);
+        ops.damaged = true;
+        poke_refcount(ops.image, ops.places.l1 / 512, 0);
+        poke_refcount(ops.image, ops.places.tables[0] / 512, 0);
+        ops_look(&ops);
+        assert_int_equal(ops.read.corruptions, 2);
+        assert_true(native_image_is_hole(ops.image, ops.places.l1, 512));
+        assert_true(native_image_is_hole(ops.image, ops.places.tables[0], 512));
+        assert_int_equal(ops_add(&ops, "new", 512), ABI_OK);
+        const struct read_bitmap *new = ops_bitmap(&ops, "new");
+        assert_int_not_equal(new->table_offset, ops.places.l1);
+        assert_int_not_equal(new->table_offset, ops.places.tables[0]);
+        assert_int_equal(ops.read.corruptions, 2);
+}
+
 static void little_memory(void **state)
 {
         enum abi_code code = ABI_TOO_LARGE;
@@ -420,6 +445,7 @@ int main(void)
             REFUSAL(no_room_in_the_header_cluster),
             REFUSAL(refcounts_behind_the_end),
             REFUSAL(refcount_block_that_is_no_place),
+            REFUSAL(tables_that_nothing_counts_are_not_taken),
             REFUSAL(little_memory),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
