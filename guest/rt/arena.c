@@ -51,6 +51,11 @@ uint64_t arena_left(void)
         return (rt_arena_size() - used) & ~(uint64_t)(ARENA_ALIGNMENT - 1);
 }
 
+uint64_t arena_high_water(void)
+{
+        return high_water;
+}
+
 uint64_t arena_mark(void)
 {
         return used;

@@ -19,6 +19,9 @@ void *arena_alloc(uint64_t length);
 /* Bytes that arena_alloc could still give in one piece. */
 uint64_t arena_left(void);
 
+/* Bytes from the beginning that were ever handed out: no others may have been written. */
+uint64_t arena_high_water(void);
+
 uint64_t arena_mark(void);
 
 /* Back to `mark`.  What is allocated again is cleared again. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "guest/rt/arena.h"
 #include "guest/rt/platform.h"
 #include "tests/native/native_host_internal.h"
 
@@ -13,6 +14,7 @@
 
 #define DEFAULT_MEMORY (256ull << 20)
 #define MAX_MEMORY     (4ull << 30)
+#define MOST_BY_HAND   (1ull << 20)
 
 static struct native_host *current; /* the host whose guest runs */
 
@@ -53,6 +55,7 @@ struct native_host *native_host_create(const struct native_options *options)
         if (!host)
                 return NULL;
         host->block_device = options->block_device;
+        host->keep_arena = options->keep_arena;
         host->memory_limit =
             options->memory_limit ? options->memory_limit : DEFAULT_MEMORY;
         host->arena_reserved = MAX_MEMORY;
@@ -317,13 +320,21 @@ void rt_ring(void)
 /* ---- a run --------------------------------------------------------------------------
  */
 
+/* Fresh memory reads as zeros, whatever the run before has left. */
+static void clear_arena(struct native_host *host)
+{
+        if (host->keep_arena && host->arena_written <= MOST_BY_HAND)
+                memset(host->arena, 0, host->arena_written);
+        else
+                madvise(host->arena, host->arena_reserved, MADV_DONTNEED);
+}
+
 static void start(struct native_host *host, const struct abi_call *call)
 {
         uint8_t probe[ABI_PROBE_SIZE];
         uint64_t length =
             host->image.size < sizeof probe ? host->image.size : sizeof probe;
-        /* Fresh memory reads as zeros, whatever the run before has left. */
-        madvise(host->arena, host->arena_reserved, MADV_DONTNEED);
+        clear_arena(host);
         memset(&host->outcome, 0, sizeof host->outcome);
         native_trace_cut(&host->trace, 0);
         native_forget_pending(&host->transaction);
@@ -375,6 +386,7 @@ struct native_outcome native_run(struct native_host *host, void (*program)(void)
                     native_broken(host, "the program returned without an end");
         }
         current = previous;
+        host->arena_written = arena_high_water();
         native_transaction_end(host);
         return host->outcome;
 }

@@ -50,6 +50,9 @@ struct native_options {
         uint64_t memory_limit;
         uint32_t hole_size;
         bool block_device;
+        /* The arena's pages stay from run to run, cleared by hand: runs are quicker, and
+         * native_host_arena_used() has no meaning. */
+        bool keep_arena;
 };
 
 /* NULL where memory cannot be reserved. */

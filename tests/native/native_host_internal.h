@@ -43,6 +43,8 @@ struct native_host {
         uint64_t memory_limit;
         uint8_t *arena;
         uint64_t arena_reserved;
+        bool keep_arena;
+        uint64_t arena_written; /* by the last run, at most; where it is kept */
         struct abi_call call;
         struct abi_doorbell *doorbell;
         struct abi_request requests[ABI_MAX_REQUESTS];
