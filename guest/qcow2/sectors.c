@@ -115,7 +115,7 @@ uint64_t sectors_emit_cost(const struct sectors *sectors)
 
 static bool is_changed(const struct sector *sector)
 {
-        return memcmp(sector->now, sector->base, ABI_SECTOR) != 0;
+        return !sector->loading && memcmp(sector->now, sector->base, ABI_SECTOR) != 0;
 }
 
 static enum abi_code emit(struct sector *sector, uint32_t step)

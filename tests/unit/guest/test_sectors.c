@@ -3,6 +3,7 @@
 #include "tests/unit/guest/in_guest.h"
 
 #include "guest/qcow2/sectors.h"
+#include "guest/rt/reader.h"
 
 static struct sectors sectors;
 
@@ -114,6 +115,27 @@ static void what_is_emitted_is_taken_for_applied(void **state)
         in_guest(emit_twice);
 }
 
+/* The bytes come with whatever is read next. */
+static void want_and_read_something_else(void)
+{
+        uint8_t other[512];
+        assert_int_equal(sectors_want(&sectors, 512), ABI_OK);
+        read_queue(1024, other, sizeof other);
+        read_flush();
+        transaction_begin(guest_image->size, guest_image->size, 0);
+        uint32_t before = rt_doorbell()->count;
+        assert_int_equal(sectors_emit(&sectors, 1), ABI_OK);
+        assert_int_equal(rt_doorbell()->count, before);
+        doorbell_reset();
+}
+
+static void what_was_only_wanted_is_not_emitted(void **state)
+{
+        (void)state;
+        fill_image();
+        in_guest(want_and_read_something_else);
+}
+
 static void exhaust_arena(void)
 {
         enum abi_code code = ABI_OK;
@@ -140,6 +162,7 @@ int main(void)
             IN_GUEST(only_changed_bytes_are_written),
             IN_GUEST(fresh_sector_is_written_whole_and_not_read),
             IN_GUEST(what_is_emitted_is_taken_for_applied),
+            IN_GUEST(what_was_only_wanted_is_not_emitted),
             IN_GUEST(exhausted_arena_is_an_answer),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
