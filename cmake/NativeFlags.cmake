@@ -22,3 +22,11 @@ else()
   add_link_options("$<$<C_COMPILER_ID:Clang>:-Wno-unused-command-line-argument>")
   add_link_options(-pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()
+
+if(INSTAR_AFL)
+  # Compiling, and with LTO linking, is when AFL++ asks what to instrument.
+  set(afl_environment ${CMAKE_COMMAND} -E env AFL_QUIET=1
+    AFL_LLVM_ALLOWLIST=${PROJECT_SOURCE_DIR}/fuzz/instrumented.txt)
+  set(CMAKE_C_COMPILER_LAUNCHER ${afl_environment})
+  set(CMAKE_C_LINKER_LAUNCHER ${afl_environment})
+endif()

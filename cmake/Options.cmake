@@ -2,6 +2,7 @@
 option(INSTAR_WERROR "Treat compiler warnings as errors" ON)
 option(INSTAR_SANITIZE
   "ASan and UBSan on everything native (no seccomp filter, no Landlock, no limits)" OFF)
+option(INSTAR_AFL "The compiler is AFL++'s: build the fuzzers (target fuzz)" OFF)
 
 set(INSTAR_TEST_PREFIX "" CACHE STRING
   "Put before each test's name, so that one ctest can run the tests of several builds")
