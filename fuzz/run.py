@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Run the fuzzers for a while, and tell what they did: what `./dev fuzz` does when all is
+built.  Each harness runs on one core of its own choice; what its queue has gained is then
+replayed under the sanitizers, which are far too slow to explore with.
+"""
+import argparse
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FAST, SANITIZED, NATIVE = "build-fuzz", "build-fuzz-sanitize", "build"
+HARNESSES = ("guest",)
+COUNTS = ("runs", "past the header", "successful", "with changes", "judged twice")
+ENVIRONMENT = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
+               "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_AUTORESUME": "1"}
+INPUT_MILLISECONDS = 2000
+
+
+class Fuzzer:
+    def __init__(self, harness, minutes, core):
+        self.harness, self.minutes, self.core = harness, minutes, core
+        self.seeds = os.path.join(ROOT, FAST, "seeds", harness)
+        self.state = os.path.join(ROOT, FAST, "state", harness)
+        self.counts = os.path.join(self.state, "counts")
+        self.out = os.path.join(self.state, "default")
+
+    def program(self, build, suffix=""):
+        return os.path.join(ROOT, build, "fuzz", f"fuzz_{self.harness}{suffix}")
+
+    def make_seeds(self):
+        """The corpus, and the images that a program makes."""
+        shutil.rmtree(self.seeds, ignore_errors=True)
+        shutil.copytree(os.path.join(ROOT, "fuzz/corpus", self.harness), self.seeds)
+        subprocess.run([self.program(NATIVE, "_seeds"), self.seeds], check=True)
+
+    def run(self):
+        """afl-fuzz, from where the last run ended, until the time is over."""
+        os.makedirs(self.state, exist_ok=True)
+        before = len(self.findings())
+        environment = {**os.environ, **ENVIRONMENT, "INSTAR_FUZZ_COUNTS": self.counts,
+                       "AFL_CUSTOM_MUTATOR_LIBRARY": self.program(NATIVE, "_mutator.so")}
+        command = ["afl-fuzz", "-i", self.seeds, "-o", self.state,
+                   "-x", os.path.join(ROOT, "fuzz", f"{self.harness}.dict"),
+                   "-t", str(INPUT_MILLISECONDS), "-V", str(int(self.minutes * 60)),
+                   "--", self.program(FAST)]
+        log = os.path.join(self.state, "log")
+        with open(log, "w", encoding="utf-8") as output:
+            status = subprocess.run(["taskset", "-c", str(self.core), *command], env=environment,
+                                    stdout=output, stderr=output, check=False).returncode
+        if not os.path.exists(os.path.join(self.out, "fuzzer_stats")):
+            sys.exit(f"afl-fuzz did not start ({status}): see {log}")
+        return len(self.findings()) - before
+
+    def findings(self):
+        found = []
+        for kind in ("crashes", "hangs"):
+            directory = os.path.join(self.out, kind)
+            if os.path.isdir(directory):
+                found += sorted(os.path.join(directory, name)
+                                for name in os.listdir(directory) if name.startswith("id"))
+        return found
+
+    def replay(self):
+        """The queue under the sanitizers; the input that fails, with its last words."""
+        process = subprocess.run([self.program(SANITIZED, "_replay"),
+                                  os.path.join(self.out, "queue")],
+                                 capture_output=True, text=True, errors="replace", check=False)
+        return None if process.returncode == 0 else process.stderr[-4000:]
+
+    def statistics(self):
+        with open(os.path.join(self.out, "fuzzer_stats"), encoding="utf-8") as file:
+            lines = (line.split(":", 1) for line in file if ":" in line)
+            return {key.strip(): value.strip() for key, value in lines}
+
+    def tell(self, new, complaint):
+        numbers = self.statistics()
+        with open(self.counts, "rb") as file:
+            counts = struct.unpack(f"<{len(COUNTS)}Q", file.read(8 * len(COUNTS)))
+        edges, total = int(numbers["edges_found"]), int(numbers["total_edges"])
+        print(f"{self.harness}: {numbers['execs_done']} executions in all, "
+              f"{numbers['execs_per_sec']} a second, {edges} of {total} edges "
+              f"({100 * edges / total:.0f} %), {numbers['corpus_count']} inputs in the queue")
+        print("  " + ", ".join(f"{count} {name}" for name, count in zip(COUNTS, counts)) +
+              f" ({100 * counts[1] / max(counts[0], 1):.0f} % past the header)")
+        print(f"  findings: {len(self.findings())}, {new} of them new; "
+              f"the queue under the sanitizers: {'a finding' if complaint else 'clean'}")
+        for path in self.findings():
+            print(f"  {self.program(SANITIZED, '_replay')} '{path}'")
+        if complaint:
+            print(complaint)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, metavar="N",
+                        help="for each harness (default: 10)")
+    parser.add_argument("--harness", choices=HARNESSES, action="append",
+                        help="only this one; may be repeated")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
+                        help="to run on (default: the last)")
+    parser.add_argument("--fresh", action="store_true",
+                        help="forget the state of the runs before")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    clean = True
+    for harness in options.harness or HARNESSES:
+        fuzzer = Fuzzer(harness, options.minutes, options.core)
+        if options.fresh:
+            shutil.rmtree(fuzzer.state, ignore_errors=True)
+        fuzzer.make_seeds()
+        print(f"{harness}: {options.minutes:g} minutes on core {options.core}, "
+              f"until about {time.strftime('%H:%M', time.localtime(time.time() + options.minutes * 60))}",
+              flush=True)
+        new = fuzzer.run()
+        complaint = fuzzer.replay()
+        fuzzer.tell(new, complaint)
+        clean = clean and not fuzzer.findings() and not complaint
+    return 0 if clean else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
