@@ -113,7 +113,8 @@ enum run_status transaction_declare(struct transaction *t, const struct abi_requ
 
 /* ---- apply -------------------- */
 
-/* Invariant 1: undo records first, and the index's entry or its warning. */
+/* Invariant 1: undo records first, and the index's entry or its warning.  A journal
+ * without any is not hot, and would not even shorten the file again. */
 static enum run_status make_durable(struct transaction *t)
 {
         if (t->unclosed) {
@@ -121,7 +122,10 @@ static enum run_status make_durable(struct transaction *t)
                 if (error < 0)
                         return transaction_failed(t, RUN_JOURNAL_ERROR, error);
                 t->unclosed = false;
+                t->journaled = true;
         }
+        if (!t->journaled)
+                return transaction_broken(t, "apply: nothing is journaled");
         if (!t->index_waited) {
                 t->index_error = journal_index_wait(t->index);
                 t->index_waited = true;

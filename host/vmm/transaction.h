@@ -39,8 +39,9 @@ struct transaction {
         uint8_t *copy;   /* as many, for what comes from the guest */
         uint64_t old_size;
         uint64_t final_size;
-        bool resized;  /* the file has its final size */
-        bool unclosed; /* undo records wait for their closing record */
+        bool resized;   /* the file has its final size */
+        bool unclosed;  /* undo records wait for their closing record */
+        bool journaled; /* others have theirs, durable */
         bool first_sector_journaled;
         bool indexed;           /* an entry was sent */
         bool index_waited;      /* and its answer awaited */

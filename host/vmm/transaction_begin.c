@@ -73,6 +73,7 @@ enum run_status transaction_begin(struct transaction *t,
         t->final_size = request->length;
         t->resized = t->final_size == t->old_size;
         t->unclosed = false;
+        t->journaled = false;
         t->first_sector_journaled = false;
         t->switch_step = 0;
         t->declared_step = 0;

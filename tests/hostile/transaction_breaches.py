@@ -184,6 +184,9 @@ class Table:
         yield self.behind_begin("the switch before the build",
                                 "apply: an earlier step is declared", overwrite(1),
                                 overwrite(2, at=SECTOR, flags=SWITCH), Request(APPLY, step=2))
+        for name, flags in (("", 0), ("a part of ", PART)):
+            yield self.behind_begin(f"apply {name}nothing", "apply: nothing is journaled",
+                                    Request(APPLY, step=1, flags=flags), growth=ROOM)
         changed = self.case.begun(growth=ROOM).ring(self.fresh(1, length=2 * SECTOR))
         changed.store(NEW + 2 * SECTOR - 1, 0, width=1).ring(Request(APPLY, step=1))
         yield Breach("other bytes", "apply: other bytes than those journaled", changed)
