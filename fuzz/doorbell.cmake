@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: MIT
+#
+# The host's side of the doorbell.  Signals come when the input says so.
+fuzz_harness(doorbell host_vmm)
+target_link_options(fuzz_doorbell_harness PUBLIC -Wl,--wrap=signals_caught)
