@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+#
+# The command line.  Nothing is opened, nothing reaches the terminal.
+fuzz_harness(command_line host_cli)
+foreach(function getenv open stat faccessat write signals_catch metadata_catch_signal
+    journal_places_start known_from_index known_from_folder edit_command_run)
+  target_link_options(fuzz_command_line_harness PUBLIC -Wl,--wrap=${function})
+endforeach()
