@@ -15,7 +15,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FAST, SANITIZED, NATIVE = "build-fuzz", "build-fuzz-sanitize", "build"
-HARNESSES = ("guest",)
+HARNESSES = ("guest", "doorbell", "command_line")
 COUNTS = ("runs", "past the header", "successful", "with changes", "judged twice")
 ENVIRONMENT = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
                "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_AUTORESUME": "1"}
@@ -39,14 +39,22 @@ class Fuzzer:
         shutil.copytree(os.path.join(ROOT, "fuzz/corpus", self.harness), self.seeds)
         subprocess.run([self.program(NATIVE, "_seeds"), self.seeds], check=True)
 
+    def mutator(self):
+        """Of a harness that has one of its own."""
+        library = self.program(NATIVE, "_mutator.so")
+        return {"AFL_CUSTOM_MUTATOR_LIBRARY": library} if os.path.exists(library) else {}
+
+    def dictionary(self):
+        path = os.path.join(ROOT, "fuzz", f"{self.harness}.dict")
+        return ["-x", path] if os.path.exists(path) else []
+
     def run(self):
         """afl-fuzz, from where the last run ended, until the time is over."""
         os.makedirs(self.state, exist_ok=True)
         before = len(self.findings())
         environment = {**os.environ, **ENVIRONMENT, "INSTAR_FUZZ_COUNTS": self.counts,
-                       "AFL_CUSTOM_MUTATOR_LIBRARY": self.program(NATIVE, "_mutator.so")}
-        command = ["afl-fuzz", "-i", self.seeds, "-o", self.state,
-                   "-x", os.path.join(ROOT, "fuzz", f"{self.harness}.dict"),
+                       **self.mutator()}
+        command = ["afl-fuzz", "-i", self.seeds, "-o", self.state, *self.dictionary(),
                    "-t", str(INPUT_MILLISECONDS), "-V", str(int(self.minutes * 60)),
                    "--", self.program(FAST)]
         log = os.path.join(self.state, "log")
