@@ -25,8 +25,16 @@ endif()
 
 if(INSTAR_AFL)
   # Compiling, and with LTO linking, is when AFL++ asks what to instrument.
-  set(afl_environment ${CMAKE_COMMAND} -E env AFL_QUIET=1
-    AFL_LLVM_ALLOWLIST=${PROJECT_SOURCE_DIR}/fuzz/instrumented.txt)
+  set(afl_environment ${CMAKE_COMMAND} -E env AFL_QUIET=1)
+  if(INSTAR_SANITIZE)
+    list(APPEND afl_environment
+      AFL_LLVM_ALLOWLIST=${PROJECT_SOURCE_DIR}/fuzz/instrumented.txt)
+  else()
+    # At that time it would leave out each function that begins with a variable in memory,
+    # for want of a line number.  So all that takes part in LTO is instrumented, and what is
+    # not to be explored takes no part in it: this, in its directories.
+    set(INSTAR_UNEXPLORED -fno-lto)
+  endif()
   set(CMAKE_C_COMPILER_LAUNCHER ${afl_environment})
   set(CMAKE_C_LINKER_LAUNCHER ${afl_environment})
 endif()
