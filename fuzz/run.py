@@ -15,7 +15,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FAST, SANITIZED, NATIVE = "build-fuzz", "build-fuzz-sanitize", "build"
-HARNESSES = ("guest", "doorbell", "command_line")
+HARNESSES = ("guest", "doorbell", "command_line", "journal", "cut")
 COUNTS = ("runs", "past the header", "successful", "with changes", "judged twice")
 ENVIRONMENT = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
                "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_AUTORESUME": "1"}
