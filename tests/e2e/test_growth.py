@@ -96,7 +96,7 @@ class RefcountGrowth(harness.Case):
 
 
 class FileSize(harness.Case):
-    ROUNDS = 1000
+    ROUNDS = 1000 // harness.SHARE
 
     def clusters(self, path):
         with Image(path) as image:

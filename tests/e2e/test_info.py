@@ -67,7 +67,7 @@ class Pair(look.LookCase):
 class Matrix(Pair):
     def test_every_kind_of_image(self):
         needed = set()
-        for name, make in info_images.CASES:
+        for name, make in info_images.CASES[::harness.SHARE]:
             with self.subTest(name=name):
                 image = self.use(make)
                 before = os.stat(image)
@@ -75,7 +75,8 @@ class Matrix(Pair):
                 after = os.stat(image)
                 self.assertEqual((before.st_mtime_ns, before.st_ctime_ns, before.st_size),
                                  (after.st_mtime_ns, after.st_ctime_ns, after.st_size))
-        self.assertEqual(needed, set(KNOWN_INFO_DIVERGENCES), "an entry is not needed")
+        if harness.SHARE == 1:
+            self.assertEqual(needed, set(KNOWN_INFO_DIVERGENCES), "an entry is not needed")
 
 
 class Paths(Pair):

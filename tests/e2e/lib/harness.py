@@ -31,8 +31,8 @@ GUEST_DRIVER = os.path.abspath(
     os.environ.get("GUEST_DRIVER") or Path(INSTAR).parent / "tests" / "guest_driver")
 # What guest programs run in, unless a test chooses.
 SANDBOX = os.environ.get("INSTAR_SANDBOX") or "kvm"
-# Of the cross-validations' images, every how manieth is judged: they are about the guest
-# programs, which are the same bytes in both sandboxes.
+# Of a long series of images or rounds, every how manieth is judged where the series is about
+# the guest programs, which are the same bytes in both sandboxes.
 SHARE = 1 if SANDBOX == "kvm" else 4
 
 # Long ago: a write of any kind shows, however coarse the clock's ticks are.
