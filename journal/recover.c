@@ -40,11 +40,17 @@ static int switch_is_there(struct journal_found *found, const struct image_io *i
 {
         struct journal_reader *reader = &found->reader;
         struct journal_record record;
+        uint64_t size;
         int error;
         int status;
 
         if (!reader->has_switch)
                 return 0;
+        error = io->size(io->context, &size);
+        if (error)
+                return error;
+        if (reader->switch_offset >= size)
+                return 0; /* it would read as zeros, which may be the new content */
         error = io->read(io->context, reader->switch_offset, found->undo.image,
                          JOURNAL_SECTOR);
         if (error)

@@ -66,7 +66,8 @@ static bool has_switch(const struct second *second, const struct journal_file *i
         if (second->switch_record < 0)
                 return false;
         const struct second_record *record = &second->records[second->switch_record];
-        return hash_of(image, record->offset / SECTOR) == second_hash(record, 0);
+        return record->offset < image->size &&
+               hash_of(image, record->offset / SECTOR) == second_hash(record, 0);
 }
 
 static bool has_claims(const struct second *second)
@@ -116,10 +117,8 @@ static enum recovery_state respect(const struct journal_answers *answers)
 static enum recovery_state complete(const struct second *second,
                                     const struct journal_file *image)
 {
-        const struct second_record *record = &second->records[second->switch_record];
-        if (!all_are_listed(second, image, true))
-                return RECOVERY_SUPERSEDED;
-        return record->offset < image->size ? RECOVERY_COMPLETE : RECOVERY_FAILED;
+        return all_are_listed(second, image, true) ? RECOVERY_COMPLETE
+                                                   : RECOVERY_SUPERSEDED;
 }
 
 static enum recovery_state decide_hot(const struct second *second,
