@@ -273,6 +273,15 @@ static bool allocate(struct walk *w, uint64_t entries)
         return w->l1 && w->tables && w->offsets && w->indices;
 }
 
+/* Those that are in the file: behind its end, where a table of millions costs nothing to
+ * claim, entries read as zeros, and nothing is to be seen. */
+static uint64_t entries_in_file(const struct check *c, uint64_t offset, uint64_t entries)
+{
+        uint64_t bytes = offset < c->file_length ? c->file_length - offset : 0;
+        uint64_t here = divide_up(bytes, sizeof(uint64_t));
+        return here < entries ? here : entries;
+}
+
 enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool active)
 {
         struct walk w = {.check = c, .active = active, .copied = active};
@@ -282,6 +291,7 @@ enum abi_code check_l1(struct check *c, uint64_t offset, uint64_t entries, bool 
         if (!allocate(&w, entries))
                 return ABI_TOO_LARGE;
         check_refer_as(c, CHECK_ROLE_L1, offset, entries * 8);
+        entries = entries_in_file(c, offset, entries);
         for (uint64_t first = 0; first < entries; first += CHECK_L1_WINDOW) {
                 uint64_t count =
                     entries - first < CHECK_L1_WINDOW ? entries - first : CHECK_L1_WINDOW;
