@@ -47,6 +47,22 @@ static const char *range_fault(const struct native_host *host,
         return NULL;
 }
 
+static void widen(struct native_span *span, const struct abi_request *r)
+{
+        uint64_t end = r->offset + r->length;
+        if (span->low == span->high)
+                *span = (struct native_span){r->offset, end};
+        if (r->offset < span->low)
+                span->low = r->offset;
+        if (end > span->high)
+                span->high = end;
+}
+
+static bool touches(const struct native_span *span, uint64_t offset, uint64_t length)
+{
+        return offset < span->high && offset + length > span->low;
+}
+
 static struct native_pending *remember(struct native_transaction *t,
                                        const struct abi_request *r, uint64_t bytes,
                                        uint64_t hashes)
@@ -57,6 +73,8 @@ static struct native_pending *remember(struct native_transaction *t,
                 return NULL;
         struct native_pending *pending = &t->pending[t->pending_count++];
         *pending = (struct native_pending){.request = *r};
+        if (!(r->flags & RELEASE_ONLY))
+                widen(r->flags & ABI_CHANGE_FRESH ? &t->fresh : &t->overwritten, r);
         t->pending_bytes += bytes;
         t->pending_hashes += hashes;
         return pending;
@@ -66,6 +84,8 @@ static struct native_pending *remember(struct native_transaction *t,
 static void overlay(const struct native_transaction *t, uint64_t offset, uint8_t *buffer,
                     uint64_t length)
 {
+        if (!touches(&t->overwritten, offset, length))
+                return;
         for (uint32_t i = 0; i < t->pending_count; i++) {
                 const struct native_pending *p = &t->pending[i];
                 uint64_t end = p->request.offset + p->request.length;
@@ -80,6 +100,8 @@ static void overlay(const struct native_transaction *t, uint64_t offset, uint8_t
 static bool fresh_overlaps(const struct native_transaction *t,
                            const struct abi_request *r)
 {
+        if (!touches(&t->fresh, r->offset, r->length))
+                return false;
         for (uint32_t i = 0; i < t->pending_count; i++) {
                 const struct abi_request *other = &t->pending[i].request;
                 if (other->flags & ABI_CHANGE_FRESH &&

@@ -20,6 +20,12 @@ struct native_pending {
 
 enum native_state { NATIVE_IDLE, NATIVE_OPEN, NATIVE_COMMITTED };
 
+/* [low, high): all of some ranges lie in it; empty: both 0. */
+struct native_span {
+        uint64_t low;
+        uint64_t high;
+};
+
 struct native_transaction {
         enum native_state state;
         uint32_t number;
@@ -35,6 +41,8 @@ struct native_transaction {
         uint32_t pending_count;
         uint64_t pending_bytes;
         uint64_t pending_hashes;
+        struct native_span overwritten; /* by what is pending: most is elsewhere */
+        struct native_span fresh;
 };
 
 struct native_host {

@@ -17,6 +17,8 @@ void native_forget_pending(struct native_transaction *t)
         t->pending_count = 0;
         t->pending_bytes = 0;
         t->pending_hashes = 0;
+        t->overwritten = (struct native_span){0};
+        t->fresh = (struct native_span){0};
 }
 
 static struct native_event *note(struct native_host *host, enum native_event_kind kind,
