@@ -37,15 +37,23 @@ uint64_t fuzz_counted(enum fuzz_count count)
         return counts ? counts[count] : 0;
 }
 
-void fuzz_counts_print(const char *harness)
+static void print_count(enum fuzz_count count)
+{
+        unsigned long long number = counts[count];
+        if (!fuzz_count_words[count])
+                return;
+        printf("%s%llu %s", count == FUZZ_RUNS ? " " : ", ", number,
+               fuzz_count_words[count]);
+        if (count != FUZZ_RUNS && counts[FUZZ_RUNS])
+                printf(" (%.3g a run)", (double)number / (double)counts[FUZZ_RUNS]);
+}
+
+void fuzz_counts_print(const char *name)
 {
         if (!counts)
                 counts = open_counts();
-        printf("%s: %llu runs, %llu past the header, %llu successful, %llu with changes, "
-               "%llu judged by another reader\n",
-               harness, (unsigned long long)counts[FUZZ_RUNS],
-               (unsigned long long)counts[FUZZ_PAST_HEADER],
-               (unsigned long long)counts[FUZZ_SUCCEEDED],
-               (unsigned long long)counts[FUZZ_CHANGED],
-               (unsigned long long)counts[FUZZ_JUDGED]);
+        printf("%s:", name);
+        for (enum fuzz_count count = FUZZ_RUNS; count < FUZZ_COUNTS; count++)
+                print_count(count);
+        putchar('\n');
 }

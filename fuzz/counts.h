@@ -17,10 +17,13 @@ enum fuzz_count {
         FUZZ_COUNTS
 };
 
+/* What each count is called, by the harness; NULL: it has no such thing. */
+extern const char *const fuzz_count_words[FUZZ_COUNTS];
+
 void fuzz_count(enum fuzz_count count);
 uint64_t fuzz_counted(enum fuzz_count count);
 
-/* One line on standard output. */
-void fuzz_counts_print(const char *harness);
+/* One line on standard output: each count, and how many they are for each run. */
+void fuzz_counts_print(const char *name);
 
 #endif

@@ -2,6 +2,7 @@
 /*
  * Feed files, and all files of directories, to a harness: what ctest does with the
  * corpus, and what a developer does with a finding.  No AFL++ is needed.
+ * --counts prints what the file that INSTAR_FUZZ_COUNTS names has, instead.
  */
 #include <dirent.h>
 #include <stdbool.h>
@@ -84,6 +85,10 @@ static bool replay(const char *path)
 int main(int argc, char **argv)
 {
         bool good = argc > 1;
+        if (argc == 2 && strcmp(argv[1], "--counts") == 0) {
+                fuzz_counts_print("counts");
+                return 0;
+        }
         for (int i = 1; i < argc; i++)
                 good = replay(argv[i]) && good;
         if (!good || !files) {

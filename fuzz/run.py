@@ -5,10 +5,10 @@ built.  Each harness runs on one core of its own choice; what its queue has gain
 replayed under the sanitizers, which are far too slow to explore with.
 """
 import argparse
+import base64
 import os
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -16,10 +16,15 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FAST, SANITIZED, NATIVE = "build-fuzz", "build-fuzz-sanitize", "build"
 HARNESSES = ("guest", "doorbell", "command_line", "journal", "cut")
-COUNTS = ("runs", "past the header", "successful", "with changes", "judged twice")
 ENVIRONMENT = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
                "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_AUTORESUME": "1"}
 INPUT_MILLISECONDS = 2000
+
+
+def spelled(path):
+    """A finding's bytes, for who reads of it where its file is gone."""
+    with open(path, "rb") as file:
+        return f"base64 -d <<<{base64.b64encode(file.read()).decode()}"
 
 
 class Fuzzer:
@@ -86,28 +91,35 @@ class Fuzzer:
             lines = (line.split(":", 1) for line in file if ":" in line)
             return {key.strip(): value.strip() for key, value in lines}
 
-    def tell(self, new, complaint):
+    def told_counts(self):
+        return subprocess.run([self.program(NATIVE, "_replay"), "--counts"], check=True,
+                              env={**os.environ, "INSTAR_FUZZ_COUNTS": self.counts},
+                              capture_output=True, text=True).stdout.strip()
+
+    def told(self, new, complaint):
+        """What the run has come to, also left in a file for `./dev test --fuzz`."""
         numbers = self.statistics()
-        with open(self.counts, "rb") as file:
-            counts = struct.unpack(f"<{len(COUNTS)}Q", file.read(8 * len(COUNTS)))
         edges, total = int(numbers["edges_found"]), int(numbers["total_edges"])
-        print(f"{self.harness}: {numbers['execs_done']} executions in all, "
-              f"{numbers['execs_per_sec']} a second, {edges} of {total} edges "
-              f"({100 * edges / total:.0f} %), {numbers['corpus_count']} inputs in the queue")
-        print("  " + ", ".join(f"{count} {name}" for name, count in zip(COUNTS, counts)) +
-              f" ({100 * counts[1] / max(counts[0], 1):.0f} % past the header)")
-        print(f"  findings: {len(self.findings())}, {new} of them new; "
-              f"the queue under the sanitizers: {'a finding' if complaint else 'clean'}")
-        for path in self.findings():
-            print(f"  {self.program(SANITIZED, '_replay')} '{path}'")
-        if complaint:
-            print(complaint)
+        lines = [f"{self.harness}: {numbers['execs_done']} executions in all, "
+                 f"{numbers['execs_per_sec']} a second, {edges} of {total} edges "
+                 f"({100 * edges / total:.0f} %), {numbers['corpus_count']} inputs in the queue",
+                 f"  {self.told_counts()}",
+                 f"  findings: {len(self.findings())}, {new} of them new; "
+                 f"the queue under the sanitizers: {'a finding' if complaint else 'clean'}"]
+        lines += [f"  {self.program(SANITIZED, '_replay')} '{path}'\n  {spelled(path)}"
+                  for path in self.findings()]
+        text = "\n".join(lines + [complaint] * bool(complaint)) + "\n"
+        with open(os.path.join(ROOT, FAST, f"report-{self.harness}"), "w",
+                  encoding="utf-8") as report:
+            report.write(text)
+        return text
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, metavar="N",
-                        help="for each harness (default: 10)")
+    parser.add_argument("--minutes", type=float, metavar="N",
+                        default=float(os.environ.get("INSTAR_FUZZ_MINUTES") or 10),
+                        help="for each harness (default: INSTAR_FUZZ_MINUTES, or 10)")
     parser.add_argument("--harness", choices=HARNESSES, action="append",
                         help="only this one; may be repeated")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
@@ -131,7 +143,7 @@ def main():
               flush=True)
         new = fuzzer.run()
         complaint = fuzzer.replay()
-        fuzzer.tell(new, complaint)
+        print(fuzzer.told(new, complaint), end="", flush=True)
         clean = clean and not fuzzer.findings() and not complaint
     return 0 if clean else 1
 

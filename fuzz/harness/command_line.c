@@ -18,6 +18,13 @@
 #include "host/cli/exit_code.h"
 #include "host/cli/program.h"
 
+const char *const fuzz_count_words[FUZZ_COUNTS] = {
+    [FUZZ_RUNS] = "runs",
+    [FUZZ_PAST_HEADER] = "well-formed",
+    [FUZZ_SUCCEEDED] = "with exit code 0",
+    [FUZZ_CHANGED] = "asking for an edit",
+};
+
 #define WORDS_MAX 64
 #define INPUT_MAX (32u << 10)
 

@@ -14,6 +14,14 @@
 #include "fuzz/harness/doorbell_world.h"
 #include "fuzz/harness/harness.h"
 
+const char *const fuzz_count_words[FUZZ_COUNTS] = {
+    [FUZZ_RUNS] = "runs",
+    [FUZZ_PAST_HEADER] = "transactions begun",
+    [FUZZ_SUCCEEDED] = "successful",
+    [FUZZ_CHANGED] = "committed",
+    [FUZZ_JUDGED] = "recoveries judged",
+};
+
 #define TRIES 3 /* as edit.c has it */
 
 static struct model ahead;

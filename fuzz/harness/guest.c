@@ -29,6 +29,14 @@
 #include "guest/ops/resize.h"
 #include "guest/ops/unreferenced.h"
 
+const char *const fuzz_count_words[FUZZ_COUNTS] = {
+    [FUZZ_RUNS] = "runs",
+    [FUZZ_PAST_HEADER] = "past the header",
+    [FUZZ_SUCCEEDED] = "successful",
+    [FUZZ_CHANGED] = "with changes",
+    [FUZZ_JUDGED] = "judged by another reader",
+};
+
 #define CAPACITY                                                                         \
         (128ull << 20) /* of an image: growth beyond it fails as a full disk does */
 #define MEMORY (64ull << 20)

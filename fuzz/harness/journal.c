@@ -17,6 +17,14 @@
 #include "fuzz/harness/harness.h"
 #include "fuzz/harness/journal_judge.h"
 
+const char *const fuzz_count_words[FUZZ_COUNTS] = {
+    [FUZZ_RUNS] = "runs",
+    [FUZZ_PAST_HEADER] = "with a header",
+    [FUZZ_SUCCEEDED] = "carried out",
+    [FUZZ_CHANGED] = "with something undone",
+    [FUZZ_JUDGED] = "with a hot journal",
+};
+
 static void count(const struct second *second, const struct journal_world *world,
                   const struct journal_model *model)
 {
