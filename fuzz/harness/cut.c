@@ -22,9 +22,18 @@ const char *const fuzz_count_words[FUZZ_COUNTS] = {
     [FUZZ_JUDGED] = "recoveries judged",
 };
 
+static void forget_old(struct cut_run *run)
+{
+        if (run->old_is_read)
+                read_image_free(&run->old);
+        run->old_is_read = false;
+}
+
 static void start(struct cut_run *run, const uint8_t *data)
 {
         bool device = data[1] & 1;
+        forget_old(run);
+        run->soundness_is_known = false;
         if (!run->host)
                 cut_run_open(run);
         const struct native_image *image = cut_images_get(data[0] % cut_images_count());
@@ -50,19 +59,52 @@ static void cut_off(struct cut_run *run)
         native_image_copy(run->image, &run->state);
 }
 
+/* What was judged of the image that is left holds for the next step.  An unsound one
+ * needs another look. */
+static void keep_what_is_known(struct cut_run *run)
+{
+        bool is_old = run->is_whole && !run->committed;
+        bool is_new = run->is_whole && run->committed;
+        if (is_old) {
+                read_image_free(&run->new);
+                return;
+        }
+        forget_old(run);
+        run->soundness_is_known = run->was_sound;
+        run->old_is_read = is_new;
+        if (is_new)
+                run->old = run->new;
+        else
+                read_image_free(&run->new);
+}
+
+static void judge(struct cut_run *run)
+{
+        if (!run->old_is_read)
+                read_image(&run->before, &run->old);
+        run->old_is_read = true;
+        read_image(run->image, &run->new);
+        cut_judge_operation(run);
+        fuzz_count(FUZZ_SUCCEEDED);
+        if (run->step.cut && native_trace_changes(native_host_trace(run->host)))
+                cut_off(run);
+        disk_free(&run->old_disk);
+        disk_free(&run->new_disk);
+        keep_what_is_known(run);
+}
+
 static void take_step(struct cut_run *run)
 {
         cut_run_operation(run);
-        read_image(&run->before, &run->old);
-        read_image(run->image, &run->new);
-        cut_judge_operation(run);
         if (!run->outcome.status && !run->outcome.result.code) {
-                fuzz_count(FUZZ_SUCCEEDED);
-                if (run->step.cut && native_trace_changes(native_host_trace(run->host)))
-                        cut_off(run);
+                judge(run);
+                return;
         }
-        read_image_free(&run->old);
-        read_image_free(&run->new);
+        cut_judge_refusal(run);
+        if (run->outcome.committed) {
+                forget_old(run);
+                run->soundness_is_known = false;
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,7 +9,6 @@
 #include "fuzz/harness/cut_run.h"
 #include "guest/abi_check.h"
 #include "guest/ops/check.h"
-#include "tests/unit/ops/disk.h"
 #include "tests/unit/ops/model.h"
 
 /* ---- the checker ------------------------------------------------------------------ */
@@ -47,25 +46,7 @@ static bool is_sound(struct cut_run *run, const struct native_image *image)
 
 /* ---- the disk --------------------------------------------------------------------- */
 
-static void judge_disk(const struct cut_run *run, const struct native_image *expected,
-                       const struct native_image *image)
-{
-        struct disk one;
-        struct disk other;
-        disk_read(expected, &one);
-        disk_read(image, &other);
-        uint64_t cluster = disk_difference(&one, &other);
-        if (cluster == UINT64_MAX)
-                cluster = disk_difference(&other, &one);
-        if (cluster != UINT64_MAX)
-                cut_complain(run, "cluster %llu of the disk reads otherwise",
-                             (unsigned long long)cluster);
-        disk_free(&one);
-        disk_free(&other);
-}
-
-/* A resize has two disks, of which a reader may see either. */
-static void judge_resized(const struct cut_run *run, const struct native_image *image,
+static void judge_resized(struct cut_run *run, const struct native_image *image,
                           const struct read_image *read)
 {
         bool is_old = read->virtual_size == run->old.virtual_size;
@@ -78,7 +59,10 @@ static void judge_resized(const struct cut_run *run, const struct native_image *
             read->backing_hash != run->old.backing_hash ||
             read->extension_hash != run->old.extension_hash)
                 cut_complain(run, "changed: snapshots, backing file or extensions");
-        judge_disk(run, is_old ? &run->before : run->image, image);
+        if (image == run->image)
+                cut_judge_new_disk(run);
+        else
+                cut_judge_disk(run, image, is_old);
 }
 
 /* ---- the list --------------------------------------------------------------------- */
@@ -115,26 +99,37 @@ static bool has_lost(const struct cut_run *run, const struct read_image *read)
         return read->corruptions > run->old.corruptions;
 }
 
-static void judge_image(struct cut_run *run, const struct native_image *image)
+static void judge_image(struct cut_run *run, const struct native_image *image,
+                        const struct read_image *read)
 {
-        struct read_image read;
-        read_image(image, &read);
-        if (read.error[0])
-                cut_complain(run, "unreadable: %s", read.error);
-        if (has_lost(run, &read))
+        if (read->error[0])
+                cut_complain(run, "unreadable: %s", read->error);
+        if (has_lost(run, read))
                 cut_complain(run, "cluster %llu is used, and its refcount too low",
-                             (unsigned long long)read.first_corruption);
+                             (unsigned long long)read->first_corruption);
         if (run->step.operation == CUT_RESIZE) {
-                judge_resized(run, image, &read);
+                judge_resized(run, image, read);
         } else {
-                const char *difference = read_difference(&read, &run->old);
+                const char *difference = read_difference(read, &run->old);
                 if (difference)
                         cut_complain(run, "changed: %s", difference);
         }
-        judge_list(run, &read);
-        read_image_free(&read);
+        judge_list(run, read);
         if (run->was_sound && !is_sound(run, image))
                 cut_complain(run, "the checker finds more than leaks");
+}
+
+/* To the byte what was judged before is judged: most cuts end there. */
+void cut_judge_state(struct cut_run *run)
+{
+        const struct native_image *whole = run->committed ? run->image : &run->before;
+        struct read_image read;
+        run->is_whole = native_image_equal(&run->state, whole);
+        if (run->is_whole)
+                return;
+        read_image(&run->state, &read);
+        judge_image(run, &run->state, &read);
+        read_image_free(&read);
 }
 
 /* ---- claims ---------------------------------------------------------------------- */
@@ -190,30 +185,30 @@ static void judge_model(const struct cut_run *run)
         model_free(&model);
 }
 
-void cut_judge_operation(struct cut_run *run)
+void cut_judge_refusal(struct cut_run *run)
 {
         const struct native_outcome *outcome = &run->outcome;
         run->end = native_host_trace(run->host)->count;
         if (outcome->status && outcome->status != NATIVE_WRITE_ERROR)
                 cut_complain(run, "%s", outcome->rule ? outcome->rule : "status");
-        if ((outcome->status || outcome->result.code) && !outcome->committed &&
-            !native_image_equal(run->image, &run->before))
+        if (!outcome->committed && !native_image_equal(run->image, &run->before))
                 cut_complain(run, "a refusal has changed the image");
-        if (outcome->status || outcome->result.code)
-                return;
-        run->was_sound = is_sound(run, &run->before);
+}
+
+void cut_judge_operation(struct cut_run *run)
+{
+        run->end = native_host_trace(run->host)->count;
+        if (!run->soundness_is_known)
+                run->was_sound = is_sound(run, &run->before);
+        run->soundness_is_known = true;
         run->committed = true;
+        run->is_whole = true;
         if (run->step.operation == CUT_BITMAP)
                 judge_model(run);
         /* A repair may refer to what it takes before its switch. */
         if (run->step.operation != CUT_REPAIR)
                 judge_claims(run);
-        judge_image(run, run->image);
-}
-
-void cut_judge_state(struct cut_run *run)
-{
-        judge_image(run, &run->state);
+        judge_image(run, run->image, &run->new);
 }
 
 void cut_judge_recovered(struct cut_run *run)
@@ -224,5 +219,5 @@ void cut_judge_recovered(struct cut_run *run)
                 if (run->first && !native_image_equal(&run->state, &run->before))
                         cut_complain(run, "undone, and not the file before");
         }
-        judge_image(run, &run->state);
+        cut_judge_state(run);
 }

@@ -131,11 +131,14 @@ struct native_outcome cut_run_look(struct cut_run *run, const struct native_imag
                                    void (*program)(void), const struct abi_call *call,
                                    native_sink *sink, void *context)
 {
-        native_image_copy(native_host_image(run->looker), image);
+        struct native_image *lent = native_host_image(run->looker);
+        const struct native_image own = *lent;
+        *lent = *image;
         guest_state_restore();
-        native_host_set_sink(run->looker, sink, context);
+        native_host_set_sink(run->looker, sink ? sink : ignore, context);
         struct native_outcome outcome = native_run(run->looker, program, call);
         native_host_set_sink(run->looker, NULL, NULL);
+        *lent = own;
         if (outcome.status)
                 cut_complain(run, "a look: %s", outcome.rule ? outcome.rule : "status");
         return outcome;

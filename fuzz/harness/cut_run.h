@@ -8,6 +8,7 @@
 #include "guest/abi.h"
 #include "tests/native/native_host.h"
 #include "tests/native/reader.h"
+#include "tests/unit/ops/disk.h"
 
 struct cut_run {
         struct cut_step step;
@@ -17,8 +18,16 @@ struct cut_run {
         struct native_image before;
         struct abi_call call;
         struct native_outcome outcome;
-        bool was_sound; /* the checker had nothing to say */
+
+        /* what is known of the image before: the last step may have judged it */
+        bool old_is_read;
         struct read_image old;
+        bool soundness_is_known;
+        bool was_sound; /* the checker had nothing to say */
+
+        /* of a resize; no clusters: not yet read */
+        struct disk old_disk;
+        struct disk new_disk;
         struct read_image new;
 
         /* the cut */
@@ -31,6 +40,10 @@ struct cut_run {
         bool last;                  /* there is none behind it */
         bool switched;              /* its switch is in the state */
         bool committed;             /* the switch of the last one is in the state */
+
+        /* The image that is left is the old one to the byte, or if committed the new one.
+         */
+        bool is_whole;
 };
 
 void cut_run_open(struct cut_run *run);
@@ -45,11 +58,16 @@ void cut_state(struct cut_run *run);
 void cut_recover(struct cut_run *run);
 
 /* cut_judge.c */
+void cut_judge_refusal(struct cut_run *run);   /* or a failure */
 void cut_judge_operation(struct cut_run *run); /* it did what it should */
 void cut_judge_state(struct cut_run *run);     /* to whom knows no journal */
 void cut_judge_recovered(struct cut_run *run);
 
-/* Run a guest program over an image; with reports, if it writes not. */
+/* cut_judge_disk.c: what a resize leaves of the disk, done or cut off. */
+void cut_judge_new_disk(struct cut_run *run);
+void cut_judge_disk(struct cut_run *run, const struct native_image *image, bool is_old);
+
+/* Run a guest program that writes nothing over an image. */
 struct native_outcome cut_run_look(struct cut_run *run, const struct native_image *image,
                                    void (*program)(void), const struct abi_call *call,
                                    native_sink *sink, void *context);

@@ -45,12 +45,9 @@ void poke16(struct native_image *image, uint64_t offset, uint16_t value)
 
 uint64_t peek64(const struct native_image *image, uint64_t offset)
 {
-        uint8_t raw[8];
-        uint64_t value = 0;
-        native_image_read(image, offset, raw, sizeof raw);
-        for (uint32_t i = 0; i < 8; i++)
-                value = value << 8 | raw[i];
-        return value;
+        uint64_t value;
+        native_image_read(image, offset, &value, sizeof value);
+        return __builtin_bswap64(value);
 }
 
 static uint64_t refcount_offset(const struct native_image *image, uint64_t cluster)

@@ -14,7 +14,8 @@
 
 #define DEFAULT_MEMORY (256ull << 20)
 #define MAX_MEMORY     (4ull << 30)
-#define MOST_BY_HAND   (1ull << 20)
+#define MOST_BY_HAND   (512ull << 10)
+#define PAGE           4096ull
 
 static struct native_host *current; /* the host whose guest runs */
 
@@ -320,13 +321,26 @@ void rt_ring(void)
 /* ---- a run --------------------------------------------------------------------------
  */
 
+/* A guest touches few of the pages that it reserves. */
+static void clear_page(uint8_t *page, uint64_t length)
+{
+        if (page[0] || memcmp(page, page + 1, length - 1) != 0)
+                memset(page, 0, length);
+}
+
 /* Fresh memory reads as zeros, whatever the run before has left. */
 static void clear_arena(struct native_host *host)
 {
-        if (host->keep_arena && host->arena_written <= MOST_BY_HAND)
-                memset(host->arena, 0, host->arena_written);
-        else
+        uint64_t written = host->arena_written;
+        if (!host->keep_arena) {
                 madvise(host->arena, host->arena_reserved, MADV_DONTNEED);
+                return;
+        }
+        for (uint64_t at = 0; at < written && at < MOST_BY_HAND; at += PAGE)
+                clear_page(host->arena + at, written - at < PAGE ? written - at : PAGE);
+        if (written > MOST_BY_HAND)
+                madvise(host->arena + MOST_BY_HAND, written - MOST_BY_HAND,
+                        MADV_DONTNEED);
 }
 
 static void start(struct native_host *host, const struct abi_call *call)

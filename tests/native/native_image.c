@@ -148,21 +148,33 @@ bool native_image_is_hole(const struct native_image *image, uint64_t offset,
         return true;
 }
 
+/* 64 blocks, a word of the map, up to where `from` ends.  Holes are zeros like any. */
+static void copy_blocks(struct native_image *to, const struct native_image *from,
+                        uint64_t word)
+{
+        uint64_t most = 64ull * from->block_size;
+        uint64_t offset = word * most;
+        uint64_t left = from->high_water - offset;
+        uint64_t length = left < most ? left : most;
+        if (from->written[word])
+                memcpy(to->bytes + offset, from->bytes + offset, length);
+        else if (to->written[word])
+                zero(to->bytes + offset, length);
+        to->written[word] = from->written[word];
+}
+
 bool native_image_copy(struct native_image *to, const struct native_image *from)
 {
-        native_image_clear(to);
+        uint64_t most = 64ull * from->block_size;
         if (from->size > to->capacity || from->block_size != to->block_size)
                 return false;
-        uint64_t blocks = (from->high_water + from->block_size - 1) / from->block_size;
-        for (uint64_t b = 0; b < blocks; b++) {
-                uint64_t offset = b * from->block_size;
-                uint64_t length = from->high_water - offset;
-                if (bit(from, b))
-                        native_image_write(to, offset, from->bytes + offset,
-                                           length < from->block_size ? length
-                                                                     : from->block_size);
-        }
-        return native_image_resize(to, from->size);
+        if (to->high_water > from->high_water)
+                native_image_resize(to, from->high_water);
+        for (uint64_t word = 0; word * most < from->high_water; word++)
+                copy_blocks(to, from, word);
+        to->high_water = from->high_water;
+        to->size = from->size;
+        return true;
 }
 
 bool native_image_equal(const struct native_image *a, const struct native_image *b)

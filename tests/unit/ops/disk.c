@@ -19,6 +19,8 @@
 
 static uint64_t hash_of(const struct native_image *image, uint64_t offset, uint64_t size)
 {
+        if (offset <= image->capacity && size <= image->capacity - offset)
+                return XXH3_64bits(image->bytes + offset, size) | 2;
         uint8_t *bytes = malloc(size);
         if (!bytes)
                 abort();
@@ -26,6 +28,17 @@ static uint64_t hash_of(const struct native_image *image, uint64_t offset, uint6
         uint64_t hash = XXH3_64bits(bytes, size);
         free(bytes);
         return hash | 2;
+}
+
+/* Most clusters of a disk that has grown. */
+static uint64_t hash_of_zeros(const struct native_image *image, uint64_t size)
+{
+        static uint64_t of_size;
+        static uint64_t hash;
+        if (of_size != size)
+                hash = hash_of(image, UINT64_MAX / 4, size);
+        of_size = size;
+        return hash;
 }
 
 /* Behind the end of the file there are zeros. */
@@ -36,25 +49,45 @@ static uint64_t read_cluster(const struct native_image *image, uint64_t entry,
         if (entry & COMPRESSED)
                 return UNKNOWN;
         if (entry & ZERO)
-                return hash_of(image, UINT64_MAX / 4, size);
+                return hash_of_zeros(image, size);
         if (!offset)
                 return UNALLOCATED;
         return offset % size ? UNKNOWN : hash_of(image, offset, size);
 }
 
-static uint64_t read_at(const struct native_image *image, uint64_t l1,
-                        uint64_t l1_entries, uint64_t cluster, uint64_t size)
+struct tables {
+        const struct native_image *image;
+        uint64_t l1, l1_entries;
+        uint64_t size; /* of a cluster */
+        uint64_t l2;   /* the table of the clusters under way; UNKNOWN, UNALLOCATED */
+};
+
+static bool l1_is_there(const struct tables *t)
 {
-        uint64_t per_table = size / 8;
-        if (cluster / per_table >= l1_entries || l1 % size || !l1 ||
-            l1 + l1_entries * 8 > (image->size + size - 1) / size * size)
+        return t->l1 && t->l1 % t->size == 0 &&
+               t->l1 + t->l1_entries * 8 <=
+                   (t->image->size + t->size - 1) / t->size * t->size;
+}
+
+static uint64_t find_l2(const struct tables *t, uint64_t index)
+{
+        if (index >= t->l1_entries || !l1_is_there(t))
                 return UNKNOWN;
-        uint64_t table = peek64(image, l1 + cluster / per_table * 8) & OFFSET_MASK;
+        uint64_t table = peek64(t->image, t->l1 + index * 8) & OFFSET_MASK;
         if (!table)
                 return UNALLOCATED;
-        if (table % size)
-                return UNKNOWN;
-        return read_cluster(image, peek64(image, table + cluster % per_table * 8), size);
+        return table % t->size ? UNKNOWN : table;
+}
+
+static uint64_t read_at(struct tables *t, uint64_t cluster)
+{
+        uint64_t per_table = t->size / 8;
+        if (cluster % per_table == 0)
+                t->l2 = find_l2(t, cluster / per_table);
+        if (t->l2 == UNKNOWN || t->l2 == UNALLOCATED)
+                return t->l2;
+        return read_cluster(t->image, peek64(t->image, t->l2 + cluster % per_table * 8),
+                            t->size);
 }
 
 void disk_read(const struct native_image *image, struct disk *disk)
@@ -79,8 +112,10 @@ void disk_read_through(const struct native_image *image, uint64_t l1, uint64_t e
         disk->clusters = calloc(disk->count + 1, sizeof *disk->clusters);
         if (!disk->clusters)
                 abort();
+        struct tables tables = {
+            .image = image, .l1 = l1, .l1_entries = entries, .size = size};
         for (uint64_t i = 0; i < disk->count; i++)
-                disk->clusters[i] = read_at(image, l1, entries, i, size);
+                disk->clusters[i] = read_at(&tables, i);
 }
 
 void disk_free(struct disk *disk)
