@@ -83,10 +83,14 @@ static void judge(struct cut_run *run)
         if (!run->old_is_read)
                 read_image(&run->before, &run->old);
         run->old_is_read = true;
+        fuzz_count(FUZZ_SUCCEEDED);
+        if (!native_trace_changes(native_host_trace(run->host))) {
+                cut_judge_unchanged(run);
+                return;
+        }
         read_image(run->image, &run->new);
         cut_judge_operation(run);
-        fuzz_count(FUZZ_SUCCEEDED);
-        if (run->step.cut && native_trace_changes(native_host_trace(run->host)))
+        if (run->step.cut)
                 cut_off(run);
         disk_free(&run->old_disk);
         disk_free(&run->new_disk);

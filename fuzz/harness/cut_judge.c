@@ -172,12 +172,12 @@ static void judge_claims(const struct cut_run *run)
 
 /* ---- what is judged --------------------------------------------------------------- */
 
-static void judge_model(const struct cut_run *run)
+static void judge_model(const struct cut_run *run, const struct read_image *new)
 {
         static struct model model;
         model_take(&model, &run->old);
         enum abi_code code = model_apply(&model, &run->call);
-        const char *difference = code ? NULL : model_difference(&model, &run->new);
+        const char *difference = code ? NULL : model_difference(&model, new);
         if (code)
                 cut_complain(run, "done, where the model says %u", code);
         if (difference)
@@ -195,6 +195,15 @@ void cut_judge_refusal(struct cut_run *run)
                 cut_complain(run, "a refusal has changed the image");
 }
 
+void cut_judge_unchanged(struct cut_run *run)
+{
+        run->end = native_host_trace(run->host)->count;
+        if (!native_image_equal(run->image, &run->before))
+                cut_complain(run, "nothing was written, and the image has changed");
+        if (run->step.operation == CUT_BITMAP)
+                judge_model(run, &run->old);
+}
+
 void cut_judge_operation(struct cut_run *run)
 {
         run->end = native_host_trace(run->host)->count;
@@ -204,7 +213,7 @@ void cut_judge_operation(struct cut_run *run)
         run->committed = true;
         run->is_whole = true;
         if (run->step.operation == CUT_BITMAP)
-                judge_model(run);
+                judge_model(run, &run->new);
         /* A repair may refer to what it takes before its switch. */
         if (run->step.operation != CUT_REPAIR)
                 judge_claims(run);

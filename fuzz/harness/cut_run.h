@@ -59,6 +59,7 @@ void cut_recover(struct cut_run *run);
 
 /* cut_judge.c */
 void cut_judge_refusal(struct cut_run *run);   /* or a failure */
+void cut_judge_unchanged(struct cut_run *run); /* there was nothing to do */
 void cut_judge_operation(struct cut_run *run); /* it did what it should */
 void cut_judge_state(struct cut_run *run);     /* to whom knows no journal */
 void cut_judge_recovered(struct cut_run *run);
