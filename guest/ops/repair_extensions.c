@@ -266,7 +266,11 @@ void repair_find_bitmaps(struct repair *r)
         h->directory_offset = load_be64(body + 16);
 }
 
-/* What follows it moves up, END too. */
+/*
+ * What follows it moves up, END too, where the first sector has it all, which is one
+ * write.  Elsewhere a program could see records of which half has moved: one word makes
+ * the record padding then, or END if it is the last.
+ */
 void repair_drop_bitmaps(struct repair *r)
 {
         uint8_t *b = r->header.now;
@@ -276,6 +280,13 @@ void repair_drop_bitmaps(struct repair *r)
                                                   ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
         if (!record)
                 return;
+        if (end > ABI_SECTOR) {
+                if (end - record > QCOW2_BITMAPS_RECORD)
+                        store_be32(b + record, QCOW2_EXTENSION_PADDING);
+                else
+                        memset(b + record, 0, QCOW2_EXTENSION_HEADER);
+                return;
+        }
         memmove(b + record, b + record + QCOW2_BITMAPS_RECORD,
                 end - record - QCOW2_BITMAPS_RECORD);
         memset(b + end - QCOW2_BITMAPS_RECORD, 0, QCOW2_BITMAPS_RECORD);

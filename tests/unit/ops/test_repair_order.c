@@ -264,6 +264,52 @@ static void a_new_structure_is_there_before_the_switch(void **unused)
         assert_int_equal(order.behind, 0);
 }
 
+/* Each state that the writes go through has the records of the old header. */
+static void judge_records(uint32_t before, uint32_t behind)
+{
+        struct read_image was;
+        ops_make(&ops, &(struct made_options){.cluster_bits = 12,
+                                              .virtual_size = 2ull << 20,
+                                              .record_before = before,
+                                              .record_behind = behind,
+                                              .stale = true,
+                                              .bitmap_count = 1,
+                                              .bitmaps = {{.name = "one"}}});
+        native_image_copy(&old, ops.image);
+        native_image_copy(&state, ops.image);
+        read_image(&old, &was);
+        assert_string_equal(was.error, "");
+        assert_int_equal(repairs_run(&ops, ABI_CALL_REPAIR_ALL), ABI_OK);
+        native_image_copy(ops.image, &old);
+        repairs_run_only(&ops, ABI_CALL_REPAIR_ALL);
+        const struct native_trace *trace = native_host_trace(ops.host);
+        assert_true(native_trace_changes(trace));
+        for (size_t i = 0; i < trace->count; i++) {
+                struct read_image is;
+                apply(&state, &trace->events[i]);
+                read_image(&state, &is);
+                assert_string_equal(is.error, "");
+                assert_null(read_difference(&was, &is));
+                read_image_free(&is);
+        }
+        read_image_free(&was);
+        read_image(ops.image, &was);
+        assert_int_equal(was.extension_at, 0);
+        read_image_free(&was);
+}
+
+static void records_are_whole_where_a_stale_list_goes(void **unused)
+{
+        (void)unused;
+        judge_records(0, 0);
+        judge_records(20, 12);
+        judge_records(20, 500);  /* what is behind it goes beyond the first sector */
+        judge_records(376, 0);   /* it crosses itself, the last */
+        judge_records(376, 40);  /* not the last */
+        judge_records(600, 40);  /* all in the second sector */
+        judge_records(600, 900); /* as far as the third */
+}
+
 static void random_damage_can_be_undone_at_any_write(void **unused)
 {
         uint32_t explored = 0;
@@ -290,6 +336,7 @@ int main(void)
             ORDER(clusters_are_free_behind_the_switch),
             ORDER(the_first_of_mere_leaks_is_the_switch),
             ORDER(a_new_structure_is_there_before_the_switch),
+            ORDER(records_are_whole_where_a_stale_list_goes),
             ORDER(random_damage_can_be_undone_at_any_write),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
