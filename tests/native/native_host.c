@@ -321,23 +321,19 @@ void rt_ring(void)
 /* ---- a run --------------------------------------------------------------------------
  */
 
-/* A guest touches few of the pages that it reserves. */
-static void clear_page(uint8_t *page, uint64_t length)
-{
-        if (page[0] || memcmp(page, page + 1, length - 1) != 0)
-                memset(page, 0, length);
-}
-
-/* Fresh memory reads as zeros, whatever the run before has left. */
+/* Fresh memory reads as zeros, whatever the run before has left.  A guest touches few of
+ * the pages that it reserves. */
 static void clear_arena(struct native_host *host)
 {
+        static const uint8_t zeros[PAGE];
         uint64_t written = host->arena_written;
         if (!host->keep_arena) {
                 madvise(host->arena, host->arena_reserved, MADV_DONTNEED);
                 return;
         }
         for (uint64_t at = 0; at < written && at < MOST_BY_HAND; at += PAGE)
-                clear_page(host->arena + at, written - at < PAGE ? written - at : PAGE);
+                if (memcmp(host->arena + at, zeros, PAGE) != 0)
+                        memset(host->arena + at, 0, PAGE);
         if (written > MOST_BY_HAND)
                 madvise(host->arena + MOST_BY_HAND, written - MOST_BY_HAND,
                         MADV_DONTNEED);
