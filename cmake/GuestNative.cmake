@@ -8,3 +8,4 @@ file(GLOB guest_native_sources CONFIGURE_DEPENDS
      ${PROJECT_SOURCE_DIR}/guest/rt/*.c)
 list(FILTER guest_native_sources EXCLUDE REGEX "/guest/rt/(mem|platform_)[^/]*$")
 add_library(guest_native STATIC ${guest_native_sources})
+covered_library(guest_native)

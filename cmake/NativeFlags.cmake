@@ -23,6 +23,8 @@ else()
   add_link_options(-pie -Wl,--gc-sections -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()
 
+include(Coverage)
+
 if(INSTAR_AFL)
   # Compiling, and with LTO linking, is when AFL++ asks what to instrument.
   set(afl_environment ${CMAKE_COMMAND} -E env AFL_QUIET=1)

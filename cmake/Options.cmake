@@ -2,6 +2,8 @@
 option(INSTAR_WERROR "Treat compiler warnings as errors" ON)
 option(INSTAR_SANITIZE
   "ASan and UBSan on everything native (no seccomp filter, no Landlock, no limits)" OFF)
+option(INSTAR_COVERAGE
+  "Count which lines of guest/ and journal/ run natively (clang; target coverage)" OFF)
 option(INSTAR_AFL "The compiler is AFL++'s: build the fuzzers (target fuzz)" OFF)
 
 set(INSTAR_TEST_PREFIX "" CACHE STRING
