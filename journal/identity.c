@@ -21,6 +21,8 @@
 #include "journal/format.h"
 #include "journal/hex.h"
 
+_Static_assert(4 + MAX_HANDLE_SZ <= JOURNAL_IDENTITY_MAX, "the longest handle has room");
+
 /* 0: done, 1: there is no handle that lasts, or a negative errno. */
 static int identify_by_handle(int fd, struct journal_identity *identity)
 {
@@ -37,8 +39,6 @@ static int identify_by_handle(int fd, struct journal_identity *identity)
                 return 1;
         if (name_to_handle_at(fd, "", &u.handle, &mount_id, AT_EMPTY_PATH) != 0)
                 return errno == ENOMEM ? -ENOMEM : 1;
-        if (u.handle.handle_bytes > JOURNAL_IDENTITY_MAX - 4)
-                return 1;
         identity->kind = JOURNAL_IDENTITY_HANDLE;
         identity->length = 4 + u.handle.handle_bytes;
         store_le32(identity->bytes, (uint32_t)u.handle.handle_type);
