@@ -8,20 +8,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Make one directory, and its entry durable in `parent`. */
-static int make_one(const char *parent, const char *path)
+static int sync_directory(const char *path)
 {
         int error = 0;
-        int fd;
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        if (mkdir(path, 0700) != 0)
-                return errno == EEXIST ? 0 : -errno;
-        fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         if (fsync(fd) != 0)
                 error = -errno;
         close(fd);
+        return error;
+}
+
+/* Make one directory, and its entry durable in `parent`.  One that may not last does not
+ * stay: whoever finds it there takes it for durable. */
+static int make_one(const char *parent, const char *path)
+{
+        int error;
+
+        if (mkdir(path, 0700) != 0)
+                return errno == EEXIST ? 0 : -errno;
+        error = sync_directory(parent);
+        if (error)
+                rmdir(path);
         return error;
 }
 
@@ -104,8 +114,12 @@ int open_private_directory_in(int parent, const char *name)
         int fd;
 
         if (mkdirat(parent, name, 0700) == 0) {
-                if (fsync(parent) != 0)
-                        return -errno;
+                if (fsync(parent) != 0) {
+                        int error = -errno;
+
+                        unlinkat(parent, name, AT_REMOVEDIR); /* as above */
+                        return error;
+                }
         } else if (errno != EEXIST) {
                 return -errno;
         }
