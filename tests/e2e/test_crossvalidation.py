@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """Both programs over the same commands.
 
-instar and qemu-img edit copies of one image; after every command the exit code's
-class, the list of bitmaps, their bits, the virtual size, the guest's data and the verdict of
-`qemu-img check` are compared.  A difference that lib/divergences.py does not list
+instar and qemu-img edit copies of one image; after every command the exit code's class, the
+reason of a refusal, the list of bitmaps, their bits, the virtual size, the guest's data and the
+verdict of `qemu-img check` are compared.  A difference that lib/divergences.py does not list
 fails, and so does an entry there that no longer describes a difference.
 
 INSTAR_SEED and INSTAR_STEPS repeat or lengthen a random run.
@@ -12,24 +12,17 @@ INSTAR_SEED and INSTAR_STEPS repeat or lengthen a random run.
 
 import os
 import random
-import shutil
 
-from lib import harness, images, walk
+from lib import harness, images
+from lib.bitmap_pair import BitmapPair, look
 from lib.craft import Craft
-from lib.divergences import BITMAPS, BITS, EXIT, FIELDS, KNOWN_BITMAP_DIVERGENCES, Command, known
-from lib.qcow2 import INCOMPAT_DIRTY, Image
+from lib.divergences import EXIT, FIELDS, KNOWN_BITMAP_DIVERGENCES, Command, known
+from lib.qcow2 import FLAG_IN_USE, INCOMPAT_DIRTY, Image
+from lib.random_commands import commands, merges, random_command
 
 SEED = int(os.environ.get("INSTAR_SEED", "20250101"))
 STEPS = int(os.environ.get("INSTAR_STEPS", 700 // harness.SHARE))
 NAMES = ("a", "b", "c", "d", "\u00e9t\u00e9", "x" * 40)
-
-
-def commands(*words):
-    return tuple((w, None) for w in words)
-
-
-def merges(*sources):
-    return tuple(("--merge", s) for s in sources)
 
 
 class Pair(harness.Case):
@@ -37,89 +30,28 @@ class Pair(harness.Case):
 
     def setUp(self):
         super().setUp()
-        self.ours, self.theirs = self.path("ours.qcow2"), self.path("theirs.qcow2")
+        self.pair = BitmapPair(self)
+        self.ours, self.theirs = self.pair.ours, self.pair.theirs
         self.seen = set()
-
-    def use(self, path):
-        shutil.copyfile(path, self.ours)
-        shutil.copyfile(path, self.theirs)
-
-    @staticmethod
-    def look(path):
-        """What is compared beside the exit code."""
-        with Image(path) as image:
-            valid = image.bitmaps() if image.bitmaps_valid else []
-            return {
-                BITMAPS: [(b.name, b.flags, b.granularity) for b in valid],
-                BITS: {b.name: image.bits(b) for b in valid},
-                "virtual size": image.virtual_size,
-                "guest data": walk.guest_fingerprint(image),
-                "backing": (image.backing_name, image.backing_format),
-            }
-
-    def differing(self, command):
-        """Run the command on both; {field: (ours, theirs)} of what differs."""
-        before = self.look(self.ours)
-        mine = self.instar(*command.arguments(self.ours))
-        peer = self.run_program("qemu-img", "bitmap", *command.arguments(self.theirs))
-        self.assertIn(mine.code, (0, 1, 2), mine)
-        self.assertIn(peer.code, (0, 1), peer)
-        self.assert_no_journal()
-        ours, theirs = self.look(self.ours), self.look(self.theirs)
-        if mine.code:
-            self.assertEqual(ours, before, f"{command}: refused, but changed: {mine}")
-        if bool(mine.code) != bool(peer.code):
-            return {EXIT: (mine, peer)}
-        return {field: (ours[field], theirs[field]) for field in ours
-                if ours[field] != theirs[field]}
 
     def compare(self, command):
         """Every difference has a registered cause; the keys of those seen."""
-        with Image(self.ours) as image:
-            causes = {field: known(field, command, image) for field in FIELDS}
-        found, keys = self.differing(command), set()
-        for field, values in found.items():
-            self.assertTrue(causes.get(field), f"{command}: {field} differs: {values}")
-            keys.update(causes[field])
-        if found:
-            self.agree_again(EXIT in found and found[EXIT][0].code != 0)
-        return keys
-
-    def agree_again(self, theirs_is_right):
-        """Go on from one and the same image."""
-        source, target = (self.theirs, self.ours) if theirs_is_right else (self.ours, self.theirs)
-        shutil.copyfile(source, target)
+        outcome = self.pair.step(command)
+        self.assertFalse(outcome.unknown, command)
+        if outcome.differences:
+            self.pair.agree_again(outcome.only_they_did_it)
+        return outcome.keys
 
 
 class Random(Pair):
     """Random commands on images of several kinds."""
-
-    def random_command(self, chance):
-        kind = chance.random()
-        if kind < 0.30:
-            count = chance.choice((1, 1, 1, 2, 3))
-            return Command(merges(*chance.choices(NAMES, k=count)), chance.choice(NAMES))
-        if kind < 0.36:
-            mixed = list(merges(chance.choice(NAMES)) + commands(self.random_flag(chance)))
-            chance.shuffle(mixed)
-            return Command(tuple(mixed), chance.choice(NAMES))
-        flags = [self.random_flag(chance) for _ in range(chance.choice((1, 1, 1, 1, 2, 2, 3, 5)))]
-        granularity = None
-        if chance.random() < 0.3:
-            granularity = chance.choice(("512", "4k", "64k", "64K", "1M", "2G", "0x1000", "3",
-                                         "256", "0", "4G", "4294967808", "1.5k", "", "65536"))
-        return Command(commands(*flags), chance.choice(NAMES), granularity)
-
-    @staticmethod
-    def random_flag(chance):
-        return chance.choice(("--add", "--add", "--remove", "--clear", "--enable", "--disable"))
 
     def random_write(self, chance, virtual_size):
         """The guest writes, so that enabled bitmaps get bits; on one copy, for both."""
         length = chance.choice((512, 4096, 65536, 300 << 10))
         offset = chance.randrange(0, (virtual_size - length) // 512) * 512
         images.write(self.ours, f"write -q -P {chance.randrange(256)} {offset} {length}")
-        self.agree_again(False)
+        self.pair.agree_again(False)
 
     def random_state(self, chance):
         """Now and then a bitmap is in use, or has all-ones entries."""
@@ -133,11 +65,11 @@ class Random(Pair):
                 image.set_entry(name, flags=entry.flags ^ 1)
             elif image.bit_count(entry) >= 8 * image.cluster_size and not entry.flags & 1:
                 image.set_all_ones(name, 0)
-        self.agree_again(False)
+        self.pair.agree_again(False)
 
     def run_on(self, what, path, steps):
         chance = random.Random(f"{SEED} {what}")
-        self.use(path)
+        self.pair.use(path)
         with Image(path) as image:
             size = image.virtual_size
         done = []
@@ -147,7 +79,7 @@ class Random(Pair):
                 self.random_write(chance, size)
             elif turn < 0.25:
                 self.random_state(chance)
-            command = self.random_command(chance)
+            command = random_command(chance, NAMES)
             done.append(command)
             with self.subTest(image=what, seed=SEED, step=number, command=command):
                 self.seen |= self.compare(command)
@@ -183,14 +115,15 @@ class Registry(Pair):
 
     def check_entry(self, key, command, path=None):
         """The command shows exactly this difference."""
-        self.use(path or self.image)
+        self.pair.use(path or self.image)
         entry = KNOWN_BITMAP_DIVERGENCES[key]
         with Image(self.ours) as image:
             self.assertTrue(entry.applies(command, image), key)
-        before = self.look(self.theirs)
-        found = self.differing(command)
-        self.assertIn(entry.field, found, f"{key}: no difference any more")
-        self.assertEqual(before["guest data"], self.look(self.ours)["guest data"])
+        before = look(self.theirs)
+        outcome = self.pair.step(command)
+        self.assertIn(entry.field, outcome.differences, f"{key}: no difference any more")
+        self.assertFalse(outcome.faults)
+        self.assertEqual(before["guest data"], look(self.ours)["guest data"])
 
     def test_every_entry_has_a_test(self):
         tests = {name[len("test_entry_"):] for name in dir(self) if name.startswith("test_entry_")}
@@ -201,7 +134,7 @@ class Registry(Pair):
 
     def test_a_difference_without_an_entry_fails(self):
         """The comparison itself can fail."""
-        self.use(self.image)
+        self.pair.use(self.image)
         with Craft(self.theirs) as image:
             image.set_bits("a", {77})
         with self.assertRaises(AssertionError):
@@ -250,7 +183,7 @@ class Registry(Pair):
 
     def test_entry_image_opts(self):
         """The same words would be an option string to qemu."""
-        self.use(self.image)
+        self.pair.use(self.image)
         command = Command(commands("--add"), "n", extra=("--image-opts",))
         theirs = self.run_program("qemu-img", "bitmap",
                                   *command.arguments(f"driver=qcow2,file.filename={self.theirs}"))
@@ -284,7 +217,7 @@ class Registry(Pair):
     def test_entry_lost_bits(self):
         with Craft(self.image) as image:
             image.set_table_entry("b", 0, (image.file_clusters + 1000) * image.cluster_size)
-        self.use(self.image)
+        self.pair.use(self.image)
         command = Command(merges("b"), "a")
         with Image(self.ours) as image:
             self.assertEqual(known(EXIT, command, image), ["lost_bits"])
@@ -297,6 +230,26 @@ class Registry(Pair):
         with Craft(path) as image:
             image.set_autoclear(1)
         self.check_entry("no_bitmaps_extension", Command(commands("--add"), "n"), path)
+
+    def test_entry_granularity_read_first(self):
+        self.check_entry("granularity_read_first", Command(commands("--clear"), "a", "none"))
+
+    def test_entry_granularity_value_first(self):
+        self.check_entry("granularity_value_first",
+                         Command(commands("--remove", "--add"), "n", "3"))
+
+    def test_entry_names_first(self):
+        self.check_entry("names_first", Command(commands("--remove"), ""))
+        self.check_entry("names_first", Command(merges("x" * 1024), "a"))
+
+    def test_entry_version_first(self):
+        path = images.create(self.path("old.qcow2"), options="compat=0.10")
+        self.check_entry("version_first", Command(commands("--remove"), "a"), path)
+
+    def test_entry_merge_target_first(self):
+        with Craft(self.image) as image:
+            image.set_entry("a", flags=FLAG_IN_USE)
+        self.check_entry("merge_target_first", Command(merges("n"), "a"))
 
     def test_entry_partial_bitmaps(self):
         self.check_entry("partial_bitmaps", Command(commands("--disable", "--add"), "a"))

@@ -161,7 +161,7 @@ class Craft(Image):
     def set_entry(self, name, **changes):
         """Change fields of a directory entry; extra data or a name move the directory."""
         entries = self.bitmaps()
-        entry = next(e for e in entries if e.name == name.encode())
+        entry = next(e for e in entries if e.name == os.fsencode(name))
         before = entry.length
         for field, value in changes.items():
             assert hasattr(entry, field)
@@ -173,13 +173,13 @@ class Craft(Image):
 
     def add_bitmap(self, name, granularity=65536, flags=FLAG_AUTO, bits=()):
         """A bitmap made without qemu's help."""
-        name = name.encode() if isinstance(name, str) else name
+        name = os.fsencode(name)
         entry = Bitmap(0, 0, 0, flags, 1, granularity.bit_length() - 1, name, b"")
         entry.table_size = self.expected_table_size(entry)
         entry.table_offset = self.allocate(-(-8 * entry.table_size // self.cluster_size))
         self.write_directory(self.bitmaps() + [entry])
         if bits:
-            self.set_bits(name.decode(), bits)
+            self.set_bits(name, bits)
 
     def set_table_entry(self, name, index, value):
         entry = self.bitmap(name)

@@ -7,19 +7,22 @@ command and the image alone, never from the outcome; the cross-validation fails 
 difference without an entry that applies, and on an entry that no test sees at work.
 """
 
+import os
 from dataclasses import dataclass
 from typing import Callable
 
-from lib.qcow2 import AUTOCLEAR_BITMAPS, INCOMPAT_DIRTY
+from lib.qcow2 import AUTOCLEAR_BITMAPS, FLAG_IN_USE, INCOMPAT_DIRTY
 
 EXIT = "exit"          # one succeeds, the other fails
+MESSAGE = "message"    # both fail, each for another reason
 BITMAPS = "bitmaps"    # names, flags, granularities, order after both failed
 BITS = "bits"          # bits after both failed
-FIELDS = (EXIT, BITMAPS, BITS)
+FIELDS = (EXIT, MESSAGE, BITMAPS, BITS)
 
 MAX_ACTIONS = 8
 MAX_SOURCES = 8
 NAMES_POOL = 2048
+MAX_NAME = 1023
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Command:
         return [s for flag, s in self.actions if flag == "--merge"]
 
     @property
+    def adds(self):
+        return ("--add", None) in self.actions
+
+    @property
     def merges(self):
         return bool(self.sources)
 
@@ -60,9 +67,21 @@ class Divergence:
 
 
 def _granularities_differ(command, image):
-    by_name = {b.name.decode(): b.granularity for b in image.bitmaps()}
+    by_name = {os.fsdecode(b.name): b.granularity for b in image.bitmaps()}
     own = by_name.get(command.name)
     return any(by_name.get(s, own) != own for s in command.sources)
+
+
+def _is_in_use(command, image):
+    return any(b.name == os.fsencode(command.name) and b.flags & FLAG_IN_USE
+               for b in image.bitmaps())
+
+
+def _data_file_is_missing(_, image):
+    """Its name is relative to the image's folder."""
+    name = image.has_data_file and image.data_file_name
+    return bool(name) and not os.path.exists(
+        os.path.join(os.path.dirname(image.path), os.fsdecode(name)))
 
 
 def _value(command):
@@ -88,7 +107,7 @@ KNOWN_BITMAP_DIVERGENCES = {
         lambda command, _: command.is_mixed),
     "cross_file_merge": Divergence(
         EXIT, "-b and -F are not supported",
-        lambda command, _: "-b" in command.extra),
+        lambda command, _: "-b" in command.extra or "-F" in command.extra),
     "refcount_bits": Divergence(
         EXIT, "only refcounts of 16 bits are supported",
         lambda _, image: image.refcount_order != 4),
@@ -125,19 +144,35 @@ KNOWN_BITMAP_DIVERGENCES = {
         lambda command, _: len(command.sources) > MAX_SOURCES),
     "names_pool": Divergence(
         EXIT, "at most 2048 bytes of source names an invocation",
-        lambda command, _: sum(len(s) for s in command.sources) > NAMES_POOL),
+        lambda command, _: sum(len(os.fsencode(s)) for s in command.sources) > NAMES_POOL),
     "extra_data": Divergence(
         EXIT, "extra data in a directory entry is kept; qemu cannot open such an image",
         lambda _, image: any(b.extra for b in image.bitmaps())),
     "missing_data_file": Divergence(
         EXIT, "no file that the image names is ever opened",
-        lambda _, image: image.has_data_file),
+        _data_file_is_missing),
     "lost_bits": Divergence(
         EXIT, "bits behind the end of the file are an error; qemu takes them for zeros",
         _entry_is_lost),
     "no_bitmaps_extension": Divergence(
         EXIT, "the autoclear bit without the extension is refused; qemu does not look",
         lambda _, image: bool(image.autoclear & 1) and image.bitmaps_body() is None),
+    "granularity_read_first": Divergence(
+        MESSAGE, "-g without --add is refused whatever its value; qemu reads the value first",
+        lambda command, _: command.granularity is not None and not command.adds),
+    "granularity_value_first": Divergence(
+        MESSAGE, "a -g out of range is refused before any action is tried",
+        lambda command, _: command.granularity is not None and len(command.actions) > 1),
+    "names_first": Divergence(
+        MESSAGE, "names of 0 or more than 1023 bytes are refused before any action is tried",
+        lambda command, _: not all(1 <= len(os.fsencode(name)) <= MAX_NAME
+                                   for name in (command.name, *command.sources))),
+    "version_first": Divergence(
+        MESSAGE, "no action is tried on an image of version 2",
+        lambda _, image: image.version == 2),
+    "merge_target_first": Divergence(
+        MESSAGE, "that a merge's target is in use is said before a source is looked for",
+        lambda command, image: command.merges and _is_in_use(command, image)),
     "partial_bitmaps": Divergence(
         BITMAPS, "all actions or none; qemu keeps what came before the one that failed",
         _breaks_off),

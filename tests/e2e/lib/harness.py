@@ -1,36 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""The harness: a directory of its own for every test, instar runs in it, and
+"""The harness: a directory of its own for every test, instar runs in it (lib/runner.py), and
 what every test asserts.
-
-INSTAR names the program under test (build/instar of this checkout otherwise),
-GUEST_DRIVER the driver that runs the guest program with a raw request
-(build/tests/guest_driver).  INSTAR_SANDBOX says what both run guests in.  INSTAR_STATE_DIR
-always lies in the test's directory.
 """
 
 import errno
 import hashlib
 import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 import unittest
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
-from lib import check, images, walk
-from lib.qcow2 import AUTOCLEAR_RAW_DATA, FLAG_AUTO, TABLE_OFFSET_MASK, Image
+from lib import check, facts, images
+from lib.qcow2 import FLAG_AUTO, TABLE_OFFSET_MASK, Image
+from lib.runner import (IN_MEMORY, INSTAR, JOURNAL_SUFFIX, REPOSITORY, SANDBOX,  # noqa: F401
+                        SLOW_INDEX, Result, Runner)
 from lib.skips import ALLOWED_IN_CI
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-INSTAR = os.path.abspath(os.environ.get("INSTAR") or REPOSITORY / "build" / "instar")
-GUEST_DRIVER = os.path.abspath(
-    os.environ.get("GUEST_DRIVER") or Path(INSTAR).parent / "tests" / "guest_driver")
-# What guest programs run in, unless a test chooses.
-SANDBOX = os.environ.get("INSTAR_SANDBOX") or "kvm"
 # Of a long series of images or rounds, every how manieth is judged where the series is about
 # the guest programs, which are the same bytes in both sandboxes.
 SHARE = 1 if SANDBOX == "kvm" else 4
@@ -38,11 +25,8 @@ SHARE = 1 if SANDBOX == "kvm" else 4
 # Long ago: a write of any kind shows, however coarse the clock's ticks are.
 OLD_TIME = 1_500_000_000 * 10**9
 CLUSTER_SIZES = (512, 4096, 65536, 2 << 20)
-JOURNAL_SUFFIX = ".instar-journal"
 # For a shell in a mount namespace of its own: from here on there is no KVM.
 HIDE_KVM = "{ [ ! -e /dev/kvm ] || mount --bind /dev/null /dev/kvm; }"
-# Where many or large files are made quickly; None: where temporary files are.
-IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclass(frozen=True)
@@ -91,69 +75,14 @@ def age(path):
     os.utime(path, ns=(OLD_TIME, OLD_TIME))
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def first_line(self):
-        return self.err.split("\n", 1)[0]
-
-
-# The index has a second to be durable, and its process two to live; then the edit goes on
-# with this warning.  A disk that is busy for so long is no defect; a run that was quick, and
-# whatever else goes wrong with the index, fails a test.
-SLOW_INDEX = re.compile(
-    r"^instar bitmap: warning: the index of interrupted edits could not be written: "
-    r"(Connection timed out|Broken pipe)\nhint: [^\n]*\n", re.MULTILINE)
-
-
-def without_slow_index(result, seconds):
-    """The result without the warning of a busy disk, which is told beside the test."""
-    if seconds < 1:
-        return result
-    err, found = SLOW_INDEX.subn("", result.err)
-    if found:
-        print(f"note: no durable index, in {seconds:.1f} s", file=sys.stderr)
-    return replace(result, err=err)
-
-
-class Case(unittest.TestCase):
+class Case(Runner, unittest.TestCase):
     """A test with a directory of its own and the assertions that all share."""
 
     maxDiff = None
 
     def setUp(self):
-        self.directory = Path(tempfile.mkdtemp(prefix="instar-e2e-"))
+        self.use_folder(tempfile.mkdtemp(prefix="instar-e2e-"))
         self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
-        self.environment = dict(
-            os.environ, INSTAR_STATE_DIR=str(self.directory / "state"), LC_ALL="C")
-        self.environment.pop("INSTAR_JOURNAL_DIR", None)
-
-    def path(self, name):
-        return str(self.directory / name)
-
-    # ---- running ----
-
-    def run_program(self, *command, timeout=60, environment=None):
-        """Run a command; a hang fails the test."""
-        done = subprocess.run(
-            [os.fspath(c) for c in command], stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=timeout, env=environment or self.environment, cwd=self.directory, check=False)
-        return Result(done.returncode, done.stdout.decode(errors="backslashreplace"),
-                      done.stderr.decode(errors="backslashreplace"))
-
-    def instar(self, *arguments, prefix=(), **options):
-        """`instar bitmap ARGUMENTS`, behind a prefix like strace."""
-        begin = time.monotonic()
-        result = self.run_program(*prefix, INSTAR, "bitmap", *arguments, **options)
-        return without_slow_index(result, time.monotonic() - begin)
-
-    def driver(self, image, *settings, **options):
-        """The real guest program, with a request that no command line can make."""
-        return self.run_program(GUEST_DRIVER, image, *settings, **options)
 
     # ---- what a run must have done ----
 
@@ -214,10 +143,7 @@ class Case(unittest.TestCase):
 
     def assert_no_journal(self):
         """Neither beside an image nor in the state directory."""
-        left = [os.path.join(folder, name) for folder, _, names in os.walk(self.directory)
-                for name in names if name.endswith(JOURNAL_SUFFIX)
-                or (os.path.basename(folder) == "journals" and folder != str(self.directory))]
-        self.assertEqual(left, [])
+        self.assertEqual(self.journals_left(), [])
 
     # ---- what an image must be ----
 
@@ -242,27 +168,11 @@ class Case(unittest.TestCase):
 
     def facts(self, image):
         """Everything of an image that an edit of bitmaps must keep."""
-        with Image(image) as opened:
-            return {
-                "virtual size": opened.virtual_size,
-                "guest data": walk.guest_fingerprint(opened),
-                "backing": (opened.backing_name, opened.backing_format),
-                "data file": opened.data_file_name,
-                "extensions": opened.feature_extensions(),
-                "features": (opened.incompatible, opened.compatible,
-                             opened.autoclear & AUTOCLEAR_RAW_DATA),
-                "snapshots": [(s.id, s.name) for s in walk.snapshots(opened)],
-                "luks": opened.luks_header,
-                "status": (os.stat(image).st_mode, os.stat(image).st_uid, os.stat(image).st_gid),
-            }
+        return facts.facts(image)
 
     def bystanders(self, image, *named):
         """All of every bitmap that the command does not name: entry, table place, bits."""
-        with Image(image) as opened:
-            return [(b.name, b.flags, b.granularity_bits, b.table_offset, b.table_size, b.extra,
-                     opened.table(b), opened.raw_bits(b))
-                    for b in opened.bitmaps()
-                    if b.name not in [os.fsencode(n) for n in named]]
+        return facts.bystanders(image, *named)
 
     def dirty(self, image, name):
         with Image(image) as opened:

@@ -31,11 +31,14 @@ def _io(options, opened, commands):
     subprocess.run([*words, opened], stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
-def live_in(path, size, chance, snapshot):
-    """`size`: the disk's; `snapshot`: take one in between, so that clusters are shared."""
-    *options, opened = images.check_options(path)
-    if "json:" not in opened:
-        opened = images.alone(path)
+def live_in(path, size, chance, snapshot, with_backing=False):
+    """`size`: the disk's; `snapshot`: take one in between, so that clusters are shared;
+    `with_backing`: the backing file is there, and read."""
+    options, opened = (), path
+    if not with_backing:
+        *options, opened = images.check_options(path)
+        if "json:" not in opened:
+            opened = images.alone(path)
     commands = [_write(chance, size) for _ in range(MOST)] if size else []
     _io(options, opened, commands[:MOST // 2])
     if snapshot:

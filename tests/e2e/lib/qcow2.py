@@ -299,7 +299,7 @@ class Image:
         return entries
 
     def bitmap(self, name):
-        name = name.encode() if isinstance(name, str) else name
+        name = os.fsencode(name)
         for entry in self.bitmaps():
             if entry.name == name:
                 return entry
@@ -368,7 +368,8 @@ def _split(raw, order):
         form = {3: "B", 4: "H", 5: "I", 6: "Q"}[order]
         return struct.unpack(f">{len(raw) >> (order - 3)}{form}", raw)
     width, mask = 1 << order, (1 << (1 << order)) - 1
-    return [byte >> shift & mask for byte in raw for shift in range(0, 8, width)]
+    of_byte = [bytes(byte >> shift & mask for shift in range(0, 8, width)) for byte in range(256)]
+    return b"".join(map(of_byte.__getitem__, raw))
 
 
 def _entry(raw, at, base):

@@ -25,6 +25,7 @@ class RandomImage:
 
     def __init__(self, path, seed, count, widths=WIDTHS, odd=True):
         self.chance = random.Random(seed)
+        self.bits = RandomBits(self.chance)
         self.path, self.count = path, count
         cluster = CLUSTERS[seed % len(CLUSTERS)]
         self.size = self._random_size(cluster)
@@ -50,7 +51,7 @@ class RandomImage:
                       self.chance.choice((0, FLAG_AUTO))) for i in range(self.count)]
         shapes.bitmaps(*specs)(image)
         for spec in specs:
-            self._fill(image, image.bitmap(spec.name))
+            self.bits.fill(image, image.bitmap(spec.name))
 
     def _make_odd(self, image):
         """An odd number of bytes; a file that ends anywhere."""
@@ -60,9 +61,15 @@ class RandomImage:
         if self.chance.random() < 0.3:
             shapes.virtual_size(self.size + self.chance.randrange(1, SECTOR))(image)
 
-    # ---- contents ----
 
-    def _fill(self, image, entry):
+class RandomBits:
+    """Contents of bitmaps, thrown with the caller's dice."""
+
+    def __init__(self, chance):
+        self.chance = chance
+
+    def fill(self, image, entry):
+        """A bitmap that has no data clusters yet."""
         raw = self._random_bits(image.bit_count(entry), entry.table_size * image.cluster_size)
         parts = [raw[i:i + image.cluster_size] for i in range(0, len(raw), image.cluster_size)]
         table = [self._entry_for(part) for part in parts]
