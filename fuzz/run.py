@@ -28,8 +28,9 @@ def spelled(path):
 
 
 class Fuzzer:
-    def __init__(self, harness, minutes, core):
-        self.harness, self.minutes, self.core = harness, minutes, core
+    def __init__(self, harness, options):
+        self.harness, self.minutes, self.core = harness, options.minutes, options.core
+        self.seed = options.seed
         self.seeds = os.path.join(ROOT, FAST, "seeds", harness)
         self.state = os.path.join(ROOT, FAST, "state", harness)
         self.counts = os.path.join(self.state, "counts")
@@ -60,6 +61,7 @@ class Fuzzer:
         environment = {**os.environ, **ENVIRONMENT, "INSTAR_FUZZ_COUNTS": self.counts,
                        **self.mutator()}
         command = ["afl-fuzz", "-i", self.seeds, "-o", self.state, *self.dictionary(),
+                   *(["-s", str(self.seed)] if self.seed is not None else []),
                    "-t", str(INPUT_MILLISECONDS), "-V", str(int(self.minutes * 60)),
                    "--", self.program(FAST)]
         log = os.path.join(self.state, "log")
@@ -124,6 +126,8 @@ def arguments():
                         help="only this one; may be repeated")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
                         help="to run on (default: the last)")
+    parser.add_argument("--seed", type=int, metavar="N",
+                        help="of afl-fuzz: the same luck each time")
     parser.add_argument("--fresh", action="store_true",
                         help="forget the state of the runs before")
     return parser.parse_args()
@@ -134,7 +138,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     clean = True
     for harness in options.harness or HARNESSES:
-        fuzzer = Fuzzer(harness, options.minutes, options.core)
+        fuzzer = Fuzzer(harness, options)
         if options.fresh:
             shutil.rmtree(fuzzer.state, ignore_errors=True)
         fuzzer.make_seeds()
