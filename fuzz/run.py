@@ -6,6 +6,7 @@ replayed under the sanitizers, which are far too slow to explore with.
 """
 import argparse
 import base64
+import glob
 import os
 import shutil
 import signal
@@ -57,7 +58,6 @@ class Fuzzer:
     def run(self):
         """afl-fuzz, from where the last run ended, until the time is over."""
         os.makedirs(self.state, exist_ok=True)
-        before = len(self.findings())
         environment = {**os.environ, **ENVIRONMENT, "INSTAR_FUZZ_COUNTS": self.counts,
                        **self.mutator()}
         command = ["afl-fuzz", "-i", self.seeds, "-o", self.state, *self.dictionary(),
@@ -70,16 +70,20 @@ class Fuzzer:
                                     stdout=output, stderr=output, check=False).returncode
         if not os.path.exists(os.path.join(self.out, "fuzzer_stats")):
             sys.exit(f"afl-fuzz did not start ({status}): see {log}")
-        return len(self.findings()) - before
 
-    def findings(self):
-        found = []
-        for kind in ("crashes", "hangs"):
-            directory = os.path.join(self.out, kind)
-            if os.path.isdir(directory):
-                found += sorted(os.path.join(directory, name)
-                                for name in os.listdir(directory) if name.startswith("id"))
-        return found
+    def is_open(self, path):
+        """Whether an input that once failed, or was too slow, still is."""
+        try:
+            return subprocess.run([self.program(FAST, "_replay"), path], check=False,
+                                  timeout=5 * INPUT_MILLISECONDS / 1000,
+                                  capture_output=True).returncode != 0
+        except subprocess.TimeoutExpired:
+            return True
+
+    def ever_found(self):
+        """afl-fuzz sets aside (`crashes.DATE`) what the runs before have found."""
+        return [path for kind in ("crashes", "hangs")
+                for path in sorted(glob.glob(f"{glob.escape(self.out)}/{kind}*/id*"))]
 
     def replay(self):
         """The queue under the sanitizers; the input that fails, with its last words."""
@@ -98,7 +102,7 @@ class Fuzzer:
                               env={**os.environ, "INSTAR_FUZZ_COUNTS": self.counts},
                               capture_output=True, text=True).stdout.strip()
 
-    def told(self, new, complaint):
+    def told(self, findings, complaint):
         """What the run has come to, also left in a file for `./dev test --fuzz`."""
         numbers = self.statistics()
         edges, total = int(numbers["edges_found"]), int(numbers["total_edges"])
@@ -106,10 +110,10 @@ class Fuzzer:
                  f"{numbers['execs_per_sec']} a second, {edges} of {total} edges "
                  f"({100 * edges / total:.0f} %), {numbers['corpus_count']} inputs in the queue",
                  f"  {self.told_counts()}",
-                 f"  findings: {len(self.findings())}, {new} of them new; "
+                 f"  open findings: {len(findings)} of {len(self.ever_found())}; "
                  f"the queue under the sanitizers: {'a finding' if complaint else 'clean'}"]
         lines += [f"  {self.program(SANITIZED, '_replay')} '{path}'\n  {spelled(path)}"
-                  for path in self.findings()]
+                  for path in findings]
         text = "\n".join(lines + [complaint] * bool(complaint)) + "\n"
         with open(os.path.join(ROOT, FAST, f"report-{self.harness}"), "w",
                   encoding="utf-8") as report:
@@ -145,10 +149,11 @@ def main():
         print(f"{harness}: {options.minutes:g} minutes on core {options.core}, "
               f"until about {time.strftime('%H:%M', time.localtime(time.time() + options.minutes * 60))}",
               flush=True)
-        new = fuzzer.run()
+        fuzzer.run()
+        findings = [path for path in fuzzer.ever_found() if fuzzer.is_open(path)]
         complaint = fuzzer.replay()
-        print(fuzzer.told(new, complaint), end="", flush=True)
-        clean = clean and not fuzzer.findings() and not complaint
+        print(fuzzer.told(findings, complaint), end="", flush=True)
+        clean = clean and not findings and not complaint
     return 0 if clean else 1
 
 
