@@ -18,6 +18,7 @@
 #define OTHER "other"
 
 static struct tmpfs_directory place = {.fd = -1};
+static bool other_is_there;
 static char path[TMPFS_DIRECTORY_MAX + sizeof NAME];
 
 /* The recovery under way. */
@@ -45,20 +46,24 @@ static void put_file(const struct journal_world *world)
         int fd = openat(place.fd, NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         must(fd >= 0);
         must(pwrite(fd, made->bytes, made->length, 0) == (ssize_t)made->length);
-        if (made->length >= JOURNAL_RECORDS_OFFSET)
+        if (made->length >= JOURNAL_RECORDS_OFFSET &&
+            memcmp(made->bytes + JOURNAL_ENDING_OFFSET, world->ending, 512) != 0)
                 must(pwrite(fd, world->ending, 512, JOURNAL_ENDING_OFFSET) == 512);
-        must(!ftruncate(fd, (off_t)made->size));
+        if (made->size != made->length)
+                must(!ftruncate(fd, (off_t)made->size));
         if (world->input->file & JOURNAL_FILE_WRITABLE)
                 must(!fchmod(fd, 0620));
         if (world->input->file & JOURNAL_FILE_LINKED)
                 must(!linkat(place.fd, NAME, place.fd, OTHER, 0));
+        other_is_there = world->input->file & JOURNAL_FILE_LINKED;
         close(fd);
 }
 
 static void remove_file(void)
 {
         (void)unlinkat(place.fd, NAME, 0);
-        (void)unlinkat(place.fd, OTHER, 0);
+        if (other_is_there)
+                (void)unlinkat(place.fd, OTHER, 0);
 }
 
 int journal_world_open(const struct journal_world *world)
