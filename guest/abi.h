@@ -293,6 +293,7 @@ enum abi_unrepairable {
         ABI_UNREPAIRABLE_EXTENSION,   /* file offset: data hangs on what was lost there */
         ABI_UNREPAIRABLE_L1,          /* file offset of an L1 table that is not its own */
         ABI_UNREPAIRABLE_LEAKS,       /* leaks only: the refcounts cannot be trusted */
+        ABI_UNREPAIRABLE_FULL,        /* the device has no room for what is made anew */
 };
 
 /* Why an image is not resized. */

@@ -60,9 +60,12 @@ uint64_t repair_allocate(struct repair *r, uint64_t clusters, uint8_t **bytes)
 {
         uint32_t bits = r->h.cluster_bits;
         uint64_t offset = r->next_cluster << bits;
-        if (clusters > (uint64_t)ABI_MAX_GROWTH >> bits ||
-            (is_device(r) && !range_inside(offset, clusters << bits, r->call->file_size)))
+        if (clusters > (uint64_t)ABI_MAX_GROWTH >> bits)
                 return 0;
+        if (is_device(r) && !range_inside(offset, clusters << bits, r->call->file_size)) {
+                r->device_full = true;
+                return 0;
+        }
         *bytes = overlay_extent(&r->overlay, offset, clusters << bits);
         if (!*bytes)
                 return 0;
@@ -341,6 +344,8 @@ static enum abi_code run(struct repair *r)
         if (!code)
                 code = r->all ? plan_all(r, check) : plan_leaks(r, check);
         overlay_stop();
+        if (code == ABI_TOO_LARGE && r->device_full)
+                return fail(ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_FULL, 0, 0, 0);
         if (code || overlay_is_empty(&r->overlay) || r->call->flags & ABI_CALL_DRY_RUN)
                 return code;
         return repair_emit(r);

@@ -99,6 +99,7 @@ static const char *const unrepairable[] = {
     [ABI_UNREPAIRABLE_L1] = "an L1 table that has to be changed is something else, too",
     [ABI_UNREPAIRABLE_LEAKS] = "the refcount structures cannot be trusted: only -r all "
                                "builds new ones",
+    [ABI_UNREPAIRABLE_FULL] = "the block device has no room for what is to be made anew",
 };
 
 /* The first four as qemu-img has them. */

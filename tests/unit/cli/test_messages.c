@@ -191,7 +191,7 @@ static void every_fault_has_words_and_a_number_that_is_none_is_survived(void **s
                      {ABI_BAD_DIRECTORY, ABI_DIRECTORY_DUPLICATE_IN_USE},
                      {ABI_BAD_REFCOUNTS, ABI_REFCOUNT_IN_USE},
                      {ABI_BAD_BITMAP, ABI_BITMAP_BEYOND_END},
-                     {ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_LEAKS},
+                     {ABI_UNREPAIRABLE, ABI_UNREPAIRABLE_FULL},
                      {ABI_BAD_RESIZE, ABI_RESIZE_DAMAGED}};
 
         (void)state;
