@@ -3,15 +3,19 @@
 #include <string.h>
 
 #include "guest/ops/resize.h"
+#include "guest/qcow2/format.h"
 #include "tests/unit/ops/ops.h"
 
 #define COPIED     (1ull << 63)
 #define COMPRESSED (1ull << 62)
 #define OFFSETS    0x00fffffffffffe00ull
 
-#define SIZE_AT 24u
-#define L1_SIZE 36u
-#define L1_AT   40u
+#define VERSION        4u
+#define SIZE_AT        24u
+#define REFCOUNT_TABLE 48u
+#define INCOMPATIBLE   72u
+#define L1_SIZE        36u
+#define L1_AT          40u
 
 static uint32_t peek32(const struct native_image *image, uint64_t offset)
 {
@@ -170,6 +174,47 @@ static void what_is_cut_off_is_freed_and_no_entry_is_left(void **state)
         }
 }
 
+/* The disk's clusters lie in the file from the last to the first: no two of them that are
+ * cut off follow each other. */
+static void clusters_that_lie_in_no_order_are_all_freed(void **state)
+{
+        struct ops *ops = *state;
+
+        make(ops, 12, 500 * 4096, 500);
+        uint64_t first = entry_at(ops, 0);
+        for (uint64_t i = 0; i < 250; i++) {
+                uint64_t low = peek64(ops->image, first + i * 8);
+                uint64_t high = peek64(ops->image, first + (499 - i) * 8);
+                poke64(ops->image, first + i * 8, high);
+                poke64(ops->image, first + (499 - i) * 8, low);
+        }
+        uint64_t last = data_of(ops, 499);
+        assert_int_equal(resize(ops, 4096), ABI_OK);
+        assert_int_equal(ops->outcome.result.leaked_clusters, 0);
+        for (uint64_t i = 0; i < 499; i++)
+                assert_int_equal(peek_refcount(ops->image, (last >> 12) + i), 0);
+        assert_int_equal(peek_refcount(ops->image, (last >> 12) + 499), 1);
+}
+
+/* Of a refcount table only so much is read as the file needs: growing into what has not
+ * been read finds that, too. */
+static void a_refcount_table_that_is_much_too_long_is_read_as_far_as_needed(void **state)
+{
+        struct ops *ops = *state;
+        struct made_options options = {.cluster_bits = 9,
+                                       .virtual_size = 1 << 20,
+                                       .data_clusters = 40,
+                                       .refcount_table_clusters = 8};
+
+        ops_make(ops, &options);
+        /* An L1 table of 10 MiB: its clusters are counted by 80 blocks, a sector of the
+         * table has 64. */
+        assert_int_equal(resize(ops, 40ull << 30), ABI_OK);
+        assert_int_equal(peek64(ops->image, REFCOUNT_TABLE), ops->places.refcount_table);
+        assert_int_not_equal(peek64(ops->image, ops->places.refcount_table + 79 * 8), 0);
+        assert_int_equal(ops->outcome.result.leaked_clusters, 0);
+}
+
 static void where_nothing_is_mapped_the_size_alone_changes(void **state)
 {
         struct ops *ops = *state;
@@ -270,6 +315,25 @@ static void bitmaps_and_their_extension_alone_are_refused(void **state)
         assert_int_equal(resize(ops, 1 << 30), ABI_HAS_BITMAPS);
 }
 
+static void what_qemu_img_refuses_is_refused(void **state)
+{
+        struct ops *ops = *state;
+        struct made_options options = {
+            .cluster_bits = 9, .virtual_size = 40 * 512, .snapshots = 1};
+
+        ops_make(ops, &options);
+        expect_fault(ops, 1000, ABI_RESIZE_UNALIGNED);
+        expect_fault(ops, 0, ABI_RESIZE_NOT_POSITIVE);
+        expect_fault(ops, 1ull << 63, ABI_RESIZE_NOT_POSITIVE);
+        expect_fault(ops, 1ull << 40, ABI_RESIZE_L1_TOO_LARGE);
+        poke32(ops->image, VERSION, 2);
+        expect_fault(ops, 50 * 512, ABI_RESIZE_V2_SNAPSHOTS);
+        options.snapshots = 0;
+        ops_make(ops, &options);
+        poke64(ops->image, INCOMPATIBLE, QCOW2_INCOMPATIBLE_DATA_FILE);
+        expect_fault(ops, 50 * 512, ABI_RESIZE_DATA_FILE);
+}
+
 /* ---- any order ------------------------------------------------------------------------
  */
 
@@ -360,12 +424,15 @@ int main(void)
             TEST(over_a_backing_file_the_new_area_is_marked_as_zeros),
             TEST(a_cluster_cut_by_the_end_must_not_show_the_backing_file),
             TEST(what_is_cut_off_is_freed_and_no_entry_is_left),
+            TEST(clusters_that_lie_in_no_order_are_all_freed),
+            TEST(a_refcount_table_that_is_much_too_long_is_read_as_far_as_needed),
             TEST(where_nothing_is_mapped_the_size_alone_changes),
             TEST(compressed_data_is_counted_down_where_some_of_it_stays),
             TEST(a_cluster_that_is_something_else_s_is_never_freed),
             TEST(entries_that_make_no_sense_are_refused),
             TEST(snapshots_forbid_a_cut_but_no_growth),
             TEST(bitmaps_and_their_extension_alone_are_refused),
+            TEST(what_qemu_img_refuses_is_refused),
             TEST(any_order_of_sizes_leaves_a_sound_image),
             TEST(on_a_block_device_the_new_tables_are_zeroed_first),
             TEST(any_memory_is_enough_or_is_refused_beforehand),
