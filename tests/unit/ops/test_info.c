@@ -136,6 +136,49 @@ static void features_are_told_as_they_are(void **state)
         assert_int_equal(told.bitmap_count, 5);
 }
 
+/* A record of the chain: where the next one begins. */
+static uint32_t put_record(uint32_t at, uint32_t type, const char *text, uint32_t length)
+{
+        poke32(told_ops.image, at, type);
+        poke32(told_ops.image, at + 4, length);
+        native_image_write(told_ops.image, at + 8, text, strlen(text));
+        return at + 8 + (length + 7) / 8 * 8;
+}
+
+static void formats_and_data_files_are_told_as_the_header_has_them(void **state)
+{
+        const struct made_options options = {.cluster_bits = 16};
+        (void)state;
+        ops_make(&told_ops, &options);
+        uint32_t at = put_record(112, 0xe2792aca, "raw", 3);
+        put_record(at, 0x44415441, "disk.raw", 8);
+        poke64(told_ops.image, 72, 4);
+        poke64(told_ops.image, 88, 2);
+        assert_int_equal(info(0), ABI_OK);
+        assert_int_equal(told.image.flags,
+                         ABI_IMAGE_BACKING_FORMAT | ABI_IMAGE_DATA_FILE_NAME |
+                             ABI_IMAGE_DATA_FILE | ABI_IMAGE_DATA_FILE_RAW);
+        assert_int_equal(told.image.backing_format_length, 3);
+        assert_int_equal(told.image.data_file_length, 8);
+        assert_string_equal(told.texts, "rawdisk.raw");
+        assert_int_equal(told.damage_count, 0);
+}
+
+static void a_data_file_s_name_that_no_path_has_is_cut_and_told(void **state)
+{
+        const struct made_options options = {.cluster_bits = 16};
+        static char name[4097];
+        (void)state;
+        memset(name, 'n', sizeof name - 1);
+        ops_make(&told_ops, &options);
+        put_record(112, 0x44415441, name, sizeof name - 1);
+        poke64(told_ops.image, 72, 4);
+        assert_int_equal(info(0), ABI_OK);
+        assert_int_equal(told.image.data_file_length, 4095);
+        assert_int_equal(strlen(told.texts), 4095);
+        assert_int_equal(told.damage_count, 1);
+}
+
 static void version_2_has_its_own_header(void **state)
 {
         const struct made_options options = {.backing = "b"};
@@ -162,6 +205,8 @@ int main(void)
             TEST(the_emptied_record_is_no_list),
             TEST(backing_names_are_relative_as_qemu_sees_them),
             TEST(features_are_told_as_they_are),
+            TEST(formats_and_data_files_are_told_as_the_header_has_them),
+            TEST(a_data_file_s_name_that_no_path_has_is_cut_and_told),
             TEST(version_2_has_its_own_header),
         };
 
