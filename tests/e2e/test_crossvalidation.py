@@ -15,6 +15,7 @@ import random
 
 from lib import harness, images
 from lib.bitmap_pair import BitmapPair, look
+from lib.bitmap_refusals import words
 from lib.craft import Craft
 from lib.divergences import EXIT, FIELDS, KNOWN_BITMAP_DIVERGENCES, Command, known
 from lib.qcow2 import FLAG_IN_USE, INCOMPAT_DIRTY, Image
@@ -122,8 +123,12 @@ class Registry(Pair):
         before = look(self.theirs)
         outcome = self.pair.step(command)
         self.assertIn(entry.field, outcome.differences, f"{key}: no difference any more")
+        self.assertIn(key, outcome.keys, outcome.mine)
         self.assertFalse(outcome.faults)
         self.assertEqual(before["guest data"], look(self.ours)["guest data"])
+
+    def assert_explained(self, key, ours):
+        self.assertTrue(KNOWN_BITMAP_DIVERGENCES[key].explains(ours.code, words(ours)), ours)
 
     def test_every_entry_has_a_test(self):
         tests = {name[len("test_entry_"):] for name in dir(self) if name.startswith("test_entry_")}
@@ -139,6 +144,13 @@ class Registry(Pair):
             image.set_bits("a", {77})
         with self.assertRaises(AssertionError):
             self.compare(Command(commands("--disable"), "b"))
+
+    def test_an_entry_does_not_excuse_another_refusal(self):
+        """Nor a success, where instar is said to refuse."""
+        entry = KNOWN_BITMAP_DIVERGENCES["merge_mixed"]
+        self.assertTrue(entry.explains(1, entry.says))
+        self.assertFalse(entry.explains(1, "bitmap not found"))
+        self.assertFalse(entry.explains(0, ""))
 
     def test_entry_merge_mixed(self):
         self.check_entry("merge_mixed", Command(commands("--add") + merges("a"), "n"))
@@ -159,6 +171,9 @@ class Registry(Pair):
     def test_entry_granularity_zero(self):
         self.check_entry("granularity_zero", Command(commands("--add"), "n", "0"))
 
+    def test_entry_granularity_zero_unused(self):
+        self.check_entry("granularity_zero_unused", Command(commands("--disable"), "a", "0"))
+
     def test_entry_granularity_64_bits(self):
         self.check_entry("granularity_64_bits", Command(commands("--add"), "n", "4294967808"))
 
@@ -166,6 +181,11 @@ class Registry(Pair):
         with Craft(self.image) as image:
             image.clear_autoclear()
         self.check_entry("stale_extension", Command(commands("--add"), "n"))
+
+    def test_entry_stale_removed(self):
+        with Craft(self.image) as image:
+            image.clear_autoclear()
+        self.check_entry("stale_removed", Command(commands("--remove"), "a"))
 
     def test_entry_dirty_bit(self):
         path = images.with_bitmaps(self.path("lazy.qcow2"), options="lazy_refcounts=on")
@@ -189,6 +209,7 @@ class Registry(Pair):
                                   *command.arguments(f"driver=qcow2,file.filename={self.theirs}"))
         ours = self.instar(*command.arguments(f"driver=qcow2,file.filename={self.ours}"))
         self.assertEqual((theirs.code, ours.code), (0, 1), (theirs, ours))
+        self.assert_explained("image_opts", ours)
 
     def test_entry_too_many_actions(self):
         self.check_entry("too_many_actions", Command(commands(*["--disable"] * 9), "a"))
@@ -224,6 +245,7 @@ class Registry(Pair):
         ours = self.instar(*command.arguments(self.ours))
         theirs = self.run_program("qemu-img", "bitmap", *command.arguments(self.theirs))
         self.assertEqual((ours.code, theirs.code), (1, 0), (ours, theirs))
+        self.assert_explained("lost_bits", ours)
 
     def test_entry_no_bitmaps_extension(self):
         path = images.create(self.path("broken.qcow2"))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from lib import bitmap_refusals, harness, walk
 from lib.copies import copy
-from lib.divergences import BITMAPS, BITS, EXIT, FIELDS, MESSAGE, known
+from lib.divergences import (BITMAPS, BITS, EXIT, FIELDS, KNOWN_BITMAP_DIVERGENCES, MESSAGE,
+                             known)
 from lib.qcow2 import Image
 from lib.runner import Result
 
@@ -23,7 +24,7 @@ class Outcome:
 
     mine: Result
     peer: Result
-    causes: dict
+    causes: dict = field(default_factory=dict)
     differences: dict = field(default_factory=dict)
     faults: list = field(default_factory=list)
 
@@ -56,6 +57,17 @@ def look(path):
         }
 
 
+def _causes(applying, mine):
+    """Of the entries that apply, by field, those that explain how instar has ended.  What
+    explains that it refuses, explains in which words, too."""
+    refusal = bitmap_refusals.words(mine)
+    causes = {name: [key for key in keys
+                     if KNOWN_BITMAP_DIVERGENCES[key].explains(mine.code, refusal)]
+              for name, keys in applying.items()}
+    causes[MESSAGE] += causes[EXIT]
+    return causes
+
+
 class BitmapPair:
     """Two copies of an image, `ours` and `theirs`, in the runner's folder."""
 
@@ -70,13 +82,12 @@ class BitmapPair:
     def step(self, command):
         """Run the command on both."""
         with Image(self.ours) as image:
-            causes = {name: known(name, command, image) for name in FIELDS}
-        # What explains that instar refuses, explains in which words, too.
-        causes[MESSAGE] = causes[MESSAGE] + causes[EXIT]
+            applying = {name: known(name, command, image) for name in FIELDS}
         before = harness.digest_of(self.ours)
         outcome = Outcome(
             self.runner.instar(*command.arguments(self.ours)),
-            self.runner.run_program("qemu-img", "bitmap", *command.arguments(self.theirs)), causes)
+            self.runner.run_program("qemu-img", "bitmap", *command.arguments(self.theirs)))
+        outcome.causes = _causes(applying, outcome.mine)
         self._judge_alone(outcome, before)
         self._compare(command, outcome)
         return outcome

@@ -30,9 +30,14 @@ SAME = {
 }
 
 
+def words(result):
+    """instar's refusal without its name."""
+    return result.first_line.removeprefix("instar bitmap: ")
+
+
 def same(command, ours, theirs):
     """Both results refuse for one reason."""
-    row = SAME.get(ours.first_line.removeprefix("instar bitmap: "))
+    row = SAME.get(words(ours))
     if row is None:
         return False
     pattern, whose = row

@@ -4,7 +4,8 @@ and `check`.
 
 Each entry has one field that differs and one cause.  `applies` decides from the
 command and the image alone, never from the outcome; the cross-validation fails on a
-difference without an entry that applies, and on an entry that no test sees at work.
+difference without an entry that applies, on a refusal in other words than the entry's, and on
+an entry that no test sees at work.
 """
 
 import os
@@ -61,15 +62,31 @@ class Command:
 
 @dataclass(frozen=True)
 class Divergence:
+    """`says`: how the words begin in which instar refuses, where the field is EXIT; None: it
+    succeeds."""
+
     field: str
     cause: str
     applies: Callable  # (command, image before the command) -> bool
+    says: str | None = None
+
+    def explains(self, code, refusal):
+        """That instar has ended so; `refusal`: its first line, without the program's name."""
+        if self.field != EXIT:
+            return True
+        if code == 0 or self.says is None:
+            return code == 0 and self.says is None
+        return refusal.startswith(self.says)
 
 
 def _granularities_differ(command, image):
     by_name = {os.fsdecode(b.name): b.granularity for b in image.bitmaps()}
     own = by_name.get(command.name)
     return any(by_name.get(s, own) != own for s in command.sources)
+
+
+def _is_stale(_, image):
+    return image.bitmaps_body() is not None and not image.bitmaps_valid
 
 
 def _is_in_use(command, image):
@@ -104,47 +121,67 @@ def _entry_is_lost(_, image):
 KNOWN_BITMAP_DIVERGENCES = {
     "merge_mixed": Divergence(
         EXIT, "a merge must be the only action of its invocation",
-        lambda command, _: command.is_mixed),
+        lambda command, _: command.is_mixed,
+        "mixing --merge with other actions in one invocation is not supported"),
     "cross_file_merge": Divergence(
         EXIT, "-b and -F are not supported",
-        lambda command, _: "-b" in command.extra or "-F" in command.extra),
+        lambda command, _: "-b" in command.extra or "-F" in command.extra,
+        "cross-file merge (-b/-F) is not yet supported"),
     "refcount_bits": Divergence(
         EXIT, "only refcounts of 16 bits are supported",
-        lambda _, image: image.refcount_order != 4),
+        lambda _, image: image.refcount_order != 4,
+        "unsupported refcount width (only 16-bit refcounts are supported)"),
     "merge_granularity": Divergence(
         EXIT, "a merge does not rescale",
-        lambda command, image: command.merges and _granularities_differ(command, image)),
+        lambda command, image: command.merges and _granularities_differ(command, image),
+        "bitmaps have incompatible granularity for merge"),
     "granularity_zero": Divergence(
         EXIT, "-g 0 is out of range; to qemu it means the default",
-        lambda command, _: _value(command) == 0),
+        lambda command, _: command.adds and _value(command) == 0,
+        "granularity must be a power of two between 512 and 2G"),
+    "granularity_zero_unused": Divergence(
+        EXIT, "-g without --add is refused whatever its value; to qemu 0 is no -g",
+        lambda command, _: not command.adds and _value(command) == 0,
+        "granularity only supported with --add"),
     "granularity_64_bits": Divergence(
         EXIT, "-g is checked in 64 bits; qemu cuts it to 32",
-        lambda command, _: (_value(command) or 0) >> 32 != 0),
+        lambda command, _: (_value(command) or 0) >> 32 != 0,
+        "granularity must be a power of two between 512 and 2G"),
     "stale_extension": Divergence(
         EXIT, "bitmaps behind a clear autoclear bit are inconsistent: only --remove; "
         "qemu drops them on opening",
-        lambda _, image: image.bitmaps_body() is not None and not image.bitmaps_valid),
+        _is_stale,
+        "bitmap is in use / inconsistent (only --remove is allowed)"),
+    "stale_removed": Divergence(
+        EXIT, "an inconsistent bitmap behind a clear autoclear bit is removed; qemu has dropped it",
+        lambda command, image: ("--remove", None) in command.actions and _is_stale(command, image)),
     "dirty_bit": Divergence(
         EXIT, "an image that was not closed cleanly is refused; qemu repairs it on opening",
-        lambda _, image: bool(image.incompatible & INCOMPAT_DIRTY)),
+        lambda _, image: bool(image.incompatible & INCOMPAT_DIRTY),
+        "the image was not closed cleanly (dirty bit): its refcounts may be wrong"),
     "luks": Divergence(
         EXIT, "no passphrase is needed: bitmaps are not encrypted",
         lambda _, image: image.luks_header is not None),
     "object": Divergence(
         EXIT, "--object is not supported",
-        lambda command, _: "--object" in command.extra),
+        lambda command, _: "--object" in command.extra,
+        "--object is not yet supported"),
     "image_opts": Divergence(
         EXIT, "--image-opts is not supported",
-        lambda command, _: "--image-opts" in command.extra),
+        lambda command, _: "--image-opts" in command.extra,
+        "--image-opts is not yet supported"),
     "too_many_actions": Divergence(
         EXIT, "at most 8 actions an invocation",
-        lambda command, _: len(command.actions) - len(command.sources) > MAX_ACTIONS),
+        lambda command, _: len(command.actions) - len(command.sources) > MAX_ACTIONS,
+        "too many actions (max 8)"),
     "too_many_sources": Divergence(
         EXIT, "at most 8 merge sources an invocation",
-        lambda command, _: len(command.sources) > MAX_SOURCES),
+        lambda command, _: len(command.sources) > MAX_SOURCES,
+        "too many --merge sources (max 8)"),
     "names_pool": Divergence(
         EXIT, "at most 2048 bytes of source names an invocation",
-        lambda command, _: sum(len(os.fsencode(s)) for s in command.sources) > NAMES_POOL),
+        lambda command, _: sum(len(os.fsencode(s)) for s in command.sources) > NAMES_POOL,
+        "merge source names exceed the pool budget"),
     "extra_data": Divergence(
         EXIT, "extra data in a directory entry is kept; qemu cannot open such an image",
         lambda _, image: any(b.extra for b in image.bitmaps())),
@@ -153,10 +190,13 @@ KNOWN_BITMAP_DIVERGENCES = {
         _data_file_is_missing),
     "lost_bits": Divergence(
         EXIT, "bits behind the end of the file are an error; qemu takes them for zeros",
-        _entry_is_lost),
+        _entry_is_lost,
+        "malformed table of bitmap"),
     "no_bitmaps_extension": Divergence(
         EXIT, "the autoclear bit without the extension is refused; qemu does not look",
-        lambda _, image: bool(image.autoclear & 1) and image.bitmaps_body() is None),
+        lambda _, image: bool(image.autoclear & 1) and image.bitmaps_body() is None,
+        "the header says that its bitmaps are valid (autoclear bit 0), but the bitmaps "
+        "extension is missing"),
     "granularity_read_first": Divergence(
         MESSAGE, "-g without --add is refused whatever its value; qemu reads the value first",
         lambda command, _: command.granularity is not None and not command.adds),
