@@ -16,6 +16,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FAST, SANITIZED, NATIVE = "build-fuzz", "build-fuzz-sanitize", "build"
+DIFFERENTIAL = "differential"
 HARNESSES = ("guest", "doorbell", "command_line", "journal", "cut")
 ENVIRONMENT = {"AFL_NO_UI": "1", "AFL_SKIP_CPUFREQ": "1", "AFL_NO_AFFINITY": "1",
                "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1", "AFL_AUTORESUME": "1"}
@@ -126,7 +127,7 @@ def arguments():
     parser.add_argument("--minutes", type=float, metavar="N",
                         default=float(os.environ.get("INSTAR_FUZZ_MINUTES") or 10),
                         help="for each harness (default: INSTAR_FUZZ_MINUTES, or 10)")
-    parser.add_argument("--harness", choices=HARNESSES, action="append",
+    parser.add_argument("--harness", choices=(*HARNESSES, DIFFERENTIAL), action="append",
                         help="only this one; may be repeated")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)),
                         help="to run on (default: the last)")
@@ -137,11 +138,24 @@ def arguments():
     return parser.parse_args()
 
 
+def run_differential(options):
+    """True if qemu-img and the program did not differ."""
+    command = ["taskset", "-c", str(options.core), sys.executable,
+               os.path.join(ROOT, "fuzz", DIFFERENTIAL, "run.py"),
+               "--minutes", str(options.minutes)]
+    # Without a seed, other images each day.
+    seed = time.strftime("%Y%m%d%H%M") if options.seed is None else options.seed
+    return subprocess.run([*command, "--seed", str(seed)], check=False).returncode == 0
+
+
 def main():
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     clean = True
-    for harness in options.harness or HARNESSES:
+    for harness in options.harness or (*HARNESSES, DIFFERENTIAL):
+        if harness == DIFFERENTIAL:
+            clean = run_differential(options) and clean
+            continue
         fuzzer = Fuzzer(harness, options)
         if options.fresh:
             shutil.rmtree(fuzzer.state, ignore_errors=True)
