@@ -7,6 +7,7 @@
     outcome.unknown                  # [] where lib/divergences.py explains all of it
 """
 
+import reprlib
 from dataclasses import dataclass, field
 
 from lib import bitmap_refusals, harness, walk
@@ -15,6 +16,10 @@ from lib.divergences import (BITMAPS, BITS, EXIT, FIELDS, KNOWN_BITMAP_DIVERGENC
                              known)
 from lib.qcow2 import Image
 from lib.runner import Result
+
+# The bits of a large disk are hundreds of megabytes.
+SHORT = reprlib.Repr()
+SHORT.maxother = SHORT.maxstring = 1500
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Outcome:
 
     @property
     def unknown(self):
-        return self.faults + [f"{name} differs: {str(values):.2000}"
+        return self.faults + [f"{name} differs: {SHORT.repr(values)}"
                               for name, values in self.differences.items()
                               if not self.causes.get(name)]
 
