@@ -202,10 +202,12 @@ enum abi_code image_block_refused(struct image *image, uint64_t cluster)
 static void leave_out(uint64_t *clusters, uint32_t *count, uint64_t offset,
                       uint64_t length, uint32_t bits)
 {
+        const uint64_t first = offset >> bits;
+        const uint64_t inside = offset & ((1ull << bits) - 1);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < *count; i++)
-                if (!length || clusters[i] < offset >> bits ||
-                    clusters[i] > (offset + length - 1) >> bits)
+                if (!length || clusters[i] < first ||
+                    clusters[i] - first > (inside + length - 1) >> bits)
                         clusters[kept++] = clusters[i];
         *count = kept;
 }
