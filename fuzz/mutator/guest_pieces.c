@@ -74,9 +74,13 @@ bool pieces_copy(struct guest_pieces *p, uint32_t index, uint64_t offset)
 
 uint64_t pieces_load(const struct guest_pieces *p, uint64_t offset, uint32_t bytes)
 {
+        const uint8_t *at = NULL;
         uint64_t value = 0;
         for (uint32_t i = 0; i < bytes; i++) {
-                const uint8_t *at = find(p, offset + i);
+                if (i == 0 || (offset + i) % GUEST_INPUT_PIECE == 0)
+                        at = find(p, offset + i);
+                else if (at)
+                        at++;
                 value = value << 8 | (at ? *at : 0);
         }
         return value;
@@ -84,9 +88,13 @@ uint64_t pieces_load(const struct guest_pieces *p, uint64_t offset, uint32_t byt
 
 bool pieces_store(struct guest_pieces *p, uint64_t offset, uint64_t value, uint32_t bytes)
 {
+        uint8_t *at = NULL;
         for (uint32_t i = 0; i < bytes; i++) {
                 uint8_t byte = (uint8_t)(value >> 8 * (bytes - 1 - i));
-                uint8_t *at = find(p, offset + i);
+                if (i == 0 || (offset + i) % GUEST_INPUT_PIECE == 0)
+                        at = find(p, offset + i);
+                else if (at)
+                        at++;
                 if (!at && byte && !(at = add(p, offset + i)))
                         return false;
                 if (at)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fuzz/counts.h"
 #include "fuzz/harness/harness.h"
@@ -71,6 +72,15 @@ static void run(void *mutator, unsigned long n)
         LLVMFuzzerTestOneInput(mutant, length);
 }
 
+/* Of processor time. */
+static void print_speed(unsigned long runs, clock_t begin)
+{
+        double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+        if (seconds > 0)
+                printf("%.0f runs a second, each with a mutation\n",
+                       (double)runs / seconds);
+}
+
 int main(int argc, char **argv)
 {
         void *mutator = afl_custom_init(NULL, argc > 3 ? (unsigned)atoi(argv[3]) : 1);
@@ -81,8 +91,10 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: %s DIRECTORY RUNS [SEED]\n", argv[0]);
                 return 2;
         }
+        clock_t begin = clock();
         for (unsigned long n = 0; n < runs; n++)
                 run(mutator, n);
+        print_speed(runs, begin);
         afl_custom_deinit(mutator);
         fuzz_counts_print(argv[0]);
         for (unsigned int i = 0; i < count; i++)
