@@ -140,15 +140,27 @@ static uint32_t judge_whole(const struct journal_world *before,
 
 /* ---- cut off, and begun again ----------------------------------------------------- */
 
+/* Programs saw it before, or may have after a loss of the power. */
+static bool was_there(const struct journal_disk *old, uint64_t number,
+                      const uint8_t *content, uint64_t length)
+{
+        bool found = !memcmp(content, journal_file_sector(&old->seen, number), length) ||
+                     !memcmp(content, journal_file_sector(&old->durable, number), length);
+        for (uint32_t i = 0; i < old->pending_count && !found; i++)
+                found = !old->pending[i].is_size && old->pending[i].number == number &&
+                        !memcmp(content, old->pending[i].content, length);
+        return found;
+}
+
 /* Where the journal is none that a writer makes: at least nothing foreign is written. */
-static void judge_listed(const struct second *second, const struct journal_file *old,
+static void judge_listed(const struct second *second, const struct journal_disk *old,
                          const struct journal_file *now)
 {
         for (uint64_t number = 0; number * 512 < now->size; number++) {
                 const uint8_t *content = journal_file_sector(now, number);
                 uint64_t left = now->size - number * 512;
                 uint64_t inside = left < 512 ? left : 512;
-                bool listed = !memcmp(content, journal_file_sector(old, number), inside);
+                bool listed = was_there(old, number, content, inside);
                 for (uint32_t r = 0; r < second->count && !listed; r++) {
                         uint64_t i;
                         if (second_covers(&second->records[r], number, &i))
@@ -168,7 +180,7 @@ static void judge_end(const struct journal_world *before, const struct journal_w
                 journal_complain(
                     "begun again: something would have lengthened the image");
         if (!second_is_consistent(second, before->disk.seen.size)) {
-                judge_listed(second, &before->disk.seen, &now->disk.seen);
+                judge_listed(second, &before->disk, &now->disk.seen);
                 return;
         }
         if (now->is_there)
