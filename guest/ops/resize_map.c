@@ -74,6 +74,15 @@ static bool all_zero(const uint8_t *bytes, uint64_t length)
         return !bytes[0] && !memcmp(bytes, bytes + 1, length - 1);
 }
 
+/* A table that is the header's, too, would change while it is copied. */
+static enum abi_code refuse_named(struct resize *r, uint64_t offset)
+{
+        uint64_t cluster = offset >> r->image->header.cluster_bits;
+        uint32_t count = 1;
+        enum abi_code code = image_leave_out_named(r->image, &cluster, &count);
+        return code || count ? code : resize_refuse(ABI_RESIZE_DAMAGED, offset);
+}
+
 /* Keep a copy of what was read: the plan rests on it. */
 static enum abi_code read_boundary(struct resize *r, uint64_t *offset)
 {
@@ -81,6 +90,8 @@ static enum abi_code read_boundary(struct resize *r, uint64_t *offset)
         *offset = 0;
         if (r->boundary < r->image->header.l1_size) {
                 enum abi_code code = resize_table_offset(r, r->boundary, offset);
+                if (!code && *offset)
+                        code = refuse_named(r, *offset);
                 if (code)
                         return code;
         }

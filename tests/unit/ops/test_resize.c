@@ -282,6 +282,9 @@ static void entries_that_make_no_sense_are_refused(void **state)
         make(ops, 9, 200 * 512, 150);
         poke64(ops->image, ops->places.l1 + 16, COPIED | (1ull << 40));
         expect_fault(ops, 64 * 512, ABI_RESIZE_DAMAGED);
+        make(ops, 12, 64 * 4096, 20); /* a table that counts, too */
+        poke64(ops->image, ops->places.l1, COPIED | ops->places.refcount_block);
+        expect_fault(ops, 10 * 4096, ABI_RESIZE_DAMAGED);
 }
 
 static void snapshots_forbid_a_cut_but_no_growth(void **state)
