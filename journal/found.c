@@ -132,19 +132,25 @@ static bool still_there(struct journal_found *found)
         return false;
 }
 
-/* The lock that a living writer holds (begin.c).  A descriptor that cannot write can
- * only share it. */
-static bool take_lock(struct journal_found *found)
+/* The lock that a living writer holds (begin.c).  Who only looks tests it and takes none:
+ * an edit that met a looker's lock would be refused for nothing. */
+static bool is_free(struct journal_found *found)
 {
         struct flock lock = {.l_type = found->read_only ? F_RDLCK : F_WRLCK,
                              .l_whence = SEEK_SET};
+        int command = found->read_only ? F_OFD_GETLK : F_OFD_SETLK;
 
-        if (fcntl(found->fd, F_OFD_SETLK, &lock) == 0)
-                return still_there(found);
-        found->error = -errno;
-        found->state =
-            errno == EAGAIN || errno == EACCES ? JOURNAL_BUSY : JOURNAL_UNREADABLE;
-        return false;
+        if (fcntl(found->fd, command, &lock) != 0) {
+                found->error = -errno;
+                found->state = errno == EAGAIN || errno == EACCES ? JOURNAL_BUSY
+                                                                  : JOURNAL_UNREADABLE;
+                return false;
+        }
+        if (found->read_only && lock.l_type != F_UNLCK) {
+                found->state = JOURNAL_BUSY;
+                return false;
+        }
+        return still_there(found);
 }
 
 /* ---- reading --------------------------------------------------------------- */
@@ -249,10 +255,13 @@ int journal_found_open(const char *path, const struct journal_image *image,
                 journal_found_close(found);
                 return error;
         }
-        if (open_file(found, image) && take_lock(found))
+        if (open_file(found, image) && is_free(found)) {
                 read_file(found, image);
-        else if (found->fd >= 0) /* whose it is: no more than that is believed */
+                if (read_only) /* who came while it was read may have changed it */
+                        (void)is_free(found);
+        } else if (found->fd >= 0) { /* whose it is: no more than that is believed */
                 (void)journal_reader_open(&found->reader, found->fd);
+        }
         *result = found;
         return 0;
 }

@@ -32,8 +32,7 @@ static void a_journal_whose_writer_lives_is_busy(void **state)
         expect_untouched(left, JOURNAL_HOT);
 }
 
-/* Two that only look do not disturb each other; who would write waits for neither. */
-static void one_who_reads_is_in_the_way_of_a_writer_only(void **state)
+static void one_who_reads_is_in_nobodys_way(void **state)
 {
         struct left_behind *left = *state;
         struct journal_found *found;
@@ -45,10 +44,42 @@ static void one_who_reads_is_in_the_way_of_a_writer_only(void **state)
         assert_int_equal(found->state, JOURNAL_HOT);
         journal_found_close(found);
         found = open_found(left, false);
-        assert_int_equal(found->state, JOURNAL_BUSY);
+        assert_int_equal(found->state, JOURNAL_HOT);
         journal_found_close(found);
         journal_found_close(reading);
-        expect_state(left, JOURNAL_HOT);
+}
+
+struct latecomer {
+        struct left_behind *left;
+        int fd;
+};
+
+static int lock_before_read(void *context, const struct system_call_made *made)
+{
+        struct latecomer *late = context;
+
+        if (made->call == CALL_PREAD && late->fd < 0)
+                late->fd = lock_journal(late->left, F_WRLCK);
+        return 0;
+}
+
+/* It may have been half written when it was read. */
+static void a_journal_whose_writer_came_while_it_was_read_is_busy(void **state)
+{
+        struct left_behind *left = *state;
+        struct latecomer late = {left, -1};
+        struct journal_found *found;
+
+        left_behind_leave(left, LEFT_AT_BATCH);
+        system_calls_context = &late;
+        system_calls_before = lock_before_read;
+        found = open_found(left, true);
+        system_calls_before = NULL;
+        assert_int_not_equal(late.fd, -1);
+        assert_int_equal(found->state, JOURNAL_BUSY);
+        journal_found_close(found);
+        close(late.fd);
+        expect_untouched(left, JOURNAL_HOT);
 }
 
 static void who_recovers_keeps_all_others_out(void **state)
@@ -144,7 +175,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, found_set_up, found_tear_down)
         const struct CMUnitTest tests[] = {
             TEST(a_journal_whose_writer_lives_is_busy),
-            TEST(one_who_reads_is_in_the_way_of_a_writer_only),
+            TEST(one_who_reads_is_in_nobodys_way),
+            TEST(a_journal_whose_writer_came_while_it_was_read_is_busy),
             TEST(who_recovers_keeps_all_others_out),
             TEST(a_writer_that_was_killed_is_not_busy),
             TEST(a_journal_that_its_writer_removed_meanwhile_is_gone),
