@@ -29,18 +29,27 @@ def add(path, name, granularity=None):
     qemu_img("bitmap", "--add", *choice, path, name)
 
 
-def _extension(file):
-    """Offset and size of the bitmap directory (qcow2: header extensions)."""
+def _extension_body(file):
+    """Where the body of the bitmaps extension is (qcow2: header extensions)."""
     header = os.pread(file, 65536, 0)
     position = struct.unpack_from(">I", header, 100)[0]
     while True:
         kind, length = struct.unpack_from(">II", header, position)
         if kind == BITMAPS_EXTENSION:
-            _, _, size, offset = struct.unpack_from(">IIQQ", header, position + 8)
-            return offset, size
+            return position + 8
         if kind == 0:
             raise ValueError("the image has no bitmaps")
         position += 8 + (length + 7) // 8 * 8
+
+
+def _extension(file):
+    """Offset and size of the bitmap directory."""
+    _, _, size, offset = struct.unpack(">IIQQ", os.pread(file, 24, _extension_body(file)))
+    return offset, size
+
+
+def _set_extension(file, count, size, offset):
+    os.pwrite(file, struct.pack(">IIQQ", count, 0, size, offset), _extension_body(file))
 
 
 def _tables(file):
@@ -58,20 +67,42 @@ def _tables(file):
 
 
 def _raise_refcounts(file, cluster_size, first, count):
-    """16-bit refcounts 0 -> 1, inside the first refcount block only."""
+    _set_refcounts(file, cluster_size, first, count, 0, 1)
+
+
+def _set_refcounts(file, cluster_size, first, count, old, new):
+    """Of 16 bits, in refcount blocks that are there."""
     per_block = cluster_size // 2
-    if first + count > per_block:
-        raise ValueError("the image needs a second refcount block")
     table = struct.unpack(">Q", os.pread(file, 8, 48))[0]
-    block = struct.unpack(">Q", os.pread(file, 8, table))[0]
-    if any(os.pread(file, 2 * count, block + 2 * first)):
-        raise ValueError("a cluster behind the end of the file has a refcount")
-    os.pwrite(file, b"\0\1" * count, block + 2 * first)
+    while count:
+        within = first % per_block
+        now = min(count, per_block - within)
+        block = struct.unpack(">Q", os.pread(file, 8, table + first // per_block * 8))[0]
+        if not block:
+            raise ValueError("the image needs one more refcount block")
+        if os.pread(file, 2 * now, block + 2 * within) != struct.pack(">H", old) * now:
+            raise ValueError(f"a cluster's refcount is not {old}")
+        os.pwrite(file, struct.pack(">H", new) * now, block + 2 * within)
+        first, count = first + now, count - now
 
 
 def _noise(size, seed):
     """Bits of which half are set."""
     return random.Random(seed).randbytes(size)
+
+
+def _give_refcount_blocks(path, count):
+    """Let the image have `count` refcount blocks, of which all but the first are empty
+    but for themselves."""
+    file = os.open(path, os.O_RDWR)
+    cluster_size = 1 << struct.unpack(">I", os.pread(file, 4, 20))[0]
+    table = struct.unpack(">Q", os.pread(file, 8, 48))[0]
+    end = -(-os.fstat(file).st_size // cluster_size)
+    for number in range(1, count):
+        os.pwrite(file, struct.pack(">Q", (end + number - 1) * cluster_size), table + 8 * number)
+    _raise_refcounts(file, cluster_size, end, count - 1)
+    os.ftruncate(file, (end + count - 1) * cluster_size)
+    os.close(file)
 
 
 def make_dense(path, seed, content=_noise):
@@ -89,6 +120,34 @@ def make_dense(path, seed, content=_noise):
         clusters = [(end + index) * cluster_size for index in range(entries)]
         os.pwrite(file, struct.pack(f">{entries}Q", *clusters), table)
         end += entries
+    os.fsync(file)
+    os.close(file)
+
+
+def make_crowd(path, count):
+    """Make of an image with one bitmap, empty and called "b0", one with `count` of them.
+    Their tables are holes of the file: all zeros, as those of new bitmaps are."""
+    file = os.open(path, os.O_RDWR)
+    cluster_size = 1 << struct.unpack(">I", os.pread(file, 4, 20))[0]
+    (_, entries), = _tables(file).values()
+    offset, size = _extension(file)
+    _set_refcounts(file, cluster_size, offset // cluster_size, 1, 1, 0)
+    one = bytearray(os.pread(file, size, offset))
+    clusters = -(-entries * 8 // cluster_size)
+    end = -(-os.fstat(file).st_size // cluster_size)
+    _raise_refcounts(file, cluster_size, end, (count - 1) * clusters)
+    directory = [bytes(one)]
+    for number in range(1, count):
+        name = b"b%d" % number
+        entry = struct.pack(">QIIBBHI", (end + (number - 1) * clusters) * cluster_size, entries,
+                            *struct.unpack_from(">IBB", one, 12), len(name), 0) + name
+        directory.append(entry + bytes(-len(entry) % 8))
+    directory = b"".join(directory)
+    end += (count - 1) * clusters
+    _raise_refcounts(file, cluster_size, end, -(-len(directory) // cluster_size))
+    os.pwrite(file, directory, end * cluster_size)
+    os.ftruncate(file, (end + -(-len(directory) // cluster_size)) * cluster_size)
+    _set_extension(file, count, len(directory), end * cluster_size)
     os.fsync(file)
     os.close(file)
 
@@ -122,6 +181,43 @@ def full_refcount_block(path):
     raise ValueError("no such image found")
 
 
+def full_refcount_table(path):
+    """512-byte clusters, and a file that ends where the last refcount block ends that the
+    refcount table's one cluster has room for."""
+    full = 64 * 256 * 512
+    create(path, "64M", "-o", "cluster_size=512")
+    written = 0
+    while path.stat().st_size < full:
+        # One in 64 clusters is an L2 table, one in 256 a refcount block.
+        left = (full - path.stat().st_size) // 512
+        now = max(1, left - left // 32 - 2)
+        subprocess.run(["qemu-io", "-c", f"write -q {written * 512} {now * 512}", path],
+                       check=True)
+        written += now
+    if path.stat().st_size != full:
+        raise ValueError("no such image found")
+
+
+def small_clusters(path):
+    create(path, "1G", "-o", "cluster_size=512")
+    for name in ("b0", "b1", "b2"):
+        add(path, name)
+
+
+def large_clusters(path):
+    create(path, "1G", "-o", "cluster_size=2M")
+    for name in ("b0", "b1", "b2"):
+        add(path, name)
+
+
+def crowd(path):
+    """As many bitmaps as there may be, but one."""
+    create(path, "1G")
+    add(path, "b0")
+    _give_refcount_blocks(path, 3)
+    make_crowd(path, 65534)
+
+
 def ten_dense(path):
     create(path, 16 * TIB)
     for number in range(10):
@@ -135,6 +231,13 @@ def seventy_dense(path):
     for number in range(STALE_BITMAPS):
         add(path, f"b{number}", "64k")
     make_dense(path, 5)
+
+
+def two_half_gib_bitmaps(path):
+    create(path, 16 * TIB)
+    for name in ("b0", "b1"):
+        add(path, name, "4k")
+    make_dense(path, 6)
 
 
 def half_gib_bitmap(path):

@@ -10,15 +10,19 @@
  *     status          wait status of the program
  *     syscalls        system calls made
  *     syncs           fsync, fdatasync, sync, syncfs, msync(MS_SYNC), and writes through
- * a descriptor opened with O_SYNC or O_DSYNC image_writes    calls that write to IMAGE
+ *                     a descriptor opened with O_SYNC or O_DSYNC
+ *     image_writes    calls that write to IMAGE
  *     image_bytes     bytes that those calls wrote
  *     punches         fallocate calls on IMAGE
  *     written_bytes   bytes written to any file
  *     peak_kib        VmHWM, the largest of the processes.  It is read when a process is
  *                     about to end or to become another program, from /proc, where it
- * belongs to that one program; ru_maxrss would start at the parent's. kvm_exits returns
- * of KVM_RUN guest_pages     pages of guest memory that host or guest have touched
- *                     (present in /proc/PID/pagemap at the last KVM_RUN)
+ *                     belongs to that one program; ru_maxrss would start at the parent's
+ *     kvm_exits       returns of KVM_RUN
+ *     guest_pages     the guest's page faults, as KVM counts them (pf_taken): its first
+ *                     touches of its memory
+ *     guest_resident  pages of guest memory that host or guest have touched (present in
+ *                     /proc/PID/pagemap at the last KVM_RUN)
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -68,20 +68,26 @@ def resources(cases):
            "guest faults", "pages", "exits"], rows)
 
 
-def bars(rows):
-    def verdict(row):
-        if row["value"] <= row["goal"]:
-            return "goal met"
-        return "bar met" if row["value"] <= row["bar"] else "MISSED"
+def verdict(row):
+    runs = len(row["values"])
+    if row["met"] < row["enough"]:
+        return "MISSED" if runs == 1 else f"MISSED: met in {row['met']} of {runs}"
+    which = "goal" if row["goals"] >= row["enough"] else "bar"
+    met = row["goals"] if which == "goal" else row["met"]
+    return f"{which} met" if runs == 1 else f"{which} met in {met} of {runs}"
 
-    table(["number", "measured", "bar", "goal", ""],
-          [[row["what"], number(row["value"], 3), number(row["bar"]), number(row["goal"]),
-            verdict(row)] for row in rows])
+
+def bars(rows):
+    runs = len(rows[0]["values"]) if rows else 1
+    heads = ["measured"] if runs == 1 else [f"run {run + 1}" for run in range(runs)]
+    table(["number", *heads, "bar", "goal", ""],
+          [[row["what"], *(number(value, 3) for value in row["values"]), number(row["bar"]),
+            number(row["goal"]), verdict(row)] for row in rows])
 
 
 def print_markdown(report):
     """The README's tables: every row with the command that prints it."""
-    print(describe(report["machine"]) + "\n")
+    print(describe(report) + "\n")
     print("| what | instar | qemu-img | ratio (quartiles) | command |")
     print("|---|---|---|---|---|")
     for key, case in report["cases"].items():
@@ -96,17 +102,21 @@ def print_markdown(report):
     print("\n| what | measured | bar | command |")
     print("|---|---|---|---|")
     for row in report["bars"]:
-        print(f"| {row['what']} | {number(row['value'], 3)} | {number(row['bar'])} "
+        values = ", ".join(number(value, 3) for value in row["values"])
+        print(f"| {row['what']} | {values} | {number(row['bar'])} "
               f"| `./dev bench --case {row['case']}` |")
 
 
-def describe(machine):
+def describe(report):
+    machine = report["machine"]
+    runs = f", {report['runs']} runs" if report["runs"] > 1 else ""
     return (f"{machine['cpu']}, {machine['cpus']} CPUs, Linux {machine['kernel']}, "
-            f"{machine['file_system']}, qemu-img {machine['qemu_img']}")
+            f"{machine['file_system']}, qemu-img {machine['qemu_img']}{runs}"
+            f"{', few rounds' if report['quick'] else ''}")
 
 
 def print_report(report):
-    print(describe(report["machine"]) + "\n")
+    print(describe(report) + "\n")
     times(report["cases"])
     resources(report["cases"])
     bars(report["bars"])
