@@ -54,6 +54,14 @@ def quartiles(values):
     return statistics.quantiles(values, n=4, method="inclusive")
 
 
+def milliseconds_of(output):
+    """What timed.c has printed, of a program that did what it was asked."""
+    nanoseconds, status = output.split()
+    if status != "0":
+        raise SystemExit(f"bench: --breakdown: a command failed, wait status {status}")
+    return int(nanoseconds) / 1e6
+
+
 class Breakdown:
     def __init__(self, bench, tracer):
         self.bench, self.tracer = bench, tracer
@@ -83,13 +91,12 @@ class Breakdown:
         return run.stdout
 
     def trace(self, command, steps_of):
-        return phases.split(*self.tracer.run(command, self.bench.environment), steps_of)
+        timer, calls, output = self.tracer.run(command, self.bench.environment)
+        milliseconds_of(output)
+        return phases.split(timer, calls, steps_of)
 
     def round(self):
-        nanoseconds, status = self.output(self.command()).split()
-        if status != "0":
-            raise SystemExit(f"bench: instar failed: status {status}")
-        self.untraced.append(int(nanoseconds) / 1e6)
+        self.untraced.append(milliseconds_of(self.output(self.command())))
         self.add.append(self.trace(self.command(), phases.the_add))
         self.empty.append(self.trace([self.bench.timed, self.empty_program],
                                      lambda _: phases.START + phases.EXIT))
