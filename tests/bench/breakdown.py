@@ -18,8 +18,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 EMPTY = "int main(void) { return 0; }\n"
 FILTER = "host/sandbox/filter_kvm.inc"   # in the build directory, beside the program
 
-# What a phase is; the floors that it is made of, of floor.c or ("empty", phase), times how
-# many; None: no floor but the time that its system calls take themselves.
+# What a phase is, and the floors that it is made of: a line of floor.c, or ("empty", phase) of
+# the empty program; None: only the time that its system calls take themselves.
 PARTS = {
     "process": ("process: vfork, exec", [("empty", "process")]),
     "start": ("start of a static program, command line", [("empty", "start")]),
@@ -49,8 +49,6 @@ PER_EXIT = ("exits", "requests")
 
 
 def quartiles(values):
-    if len(values) < 2:
-        return values[0], values[0], values[0]
     return statistics.quantiles(values, n=4, method="inclusive")
 
 
