@@ -9,8 +9,8 @@ add_compile_definitions(_GNU_SOURCE= INSTAR_VERSION="${PROJECT_VERSION}")
 
 if(INSTAR_SANITIZE)
   message(STATUS
-    "INSTAR_SANITIZE: the program is linked dynamically, without its seccomp filter, "
-    "Landlock rules and resource limits; do not install it")
+    "INSTAR_SANITIZE: the program is linked dynamically, and its seccomp filter allows what "
+    "the sanitizers' reports take; do not install it")
   add_compile_definitions(INSTAR_SANITIZE=1)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
                       -fno-omit-frame-pointer)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 option(INSTAR_WERROR "Treat compiler warnings as errors" ON)
 option(INSTAR_SANITIZE
-  "ASan and UBSan on everything native (no seccomp filter, no Landlock, no limits)" OFF)
+  "ASan and UBSan on everything native (the seccomp filter allows their reports)" OFF)
 option(INSTAR_COVERAGE
   "Count which lines of guest/ and journal/ run natively (clang; target coverage)" OFF)
 option(INSTAR_AFL "The compiler is AFL++'s: build the fuzzers (target fuzz)" OFF)

@@ -42,11 +42,11 @@ static void append_table(struct text *text, const struct filter_table *table)
 
 void version_append_sandbox(struct text *text)
 {
-        char description[160];
+        char description[320];
 
         sandbox_describe(description, sizeof description);
         text_string(text, description);
         text_string(text, "\n");
-        for (size_t i = 0; sandbox_available && i < filter_table_count; i++)
+        for (size_t i = 0; i < filter_table_count; i++)
                 append_table(text, &filter_tables[i]);
 }

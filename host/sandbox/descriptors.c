@@ -106,11 +106,17 @@ int descriptors_close_listed(const struct sandbox_config *config)
 
 /* ---- the standard ones ---- */
 
+#ifdef INSTAR_SANITIZE
+#define LAST_OUTPUT STDOUT_FILENO /* the report of a fault goes to stderr */
+#else
+#define LAST_OUTPUT STDERR_FILENO
+#endif
+
 /* Nothing reads stdin.  Its number must not become free: it would be the journal's. */
 static int silence(bool outputs_too)
 {
         int null = open("/dev/null", (outputs_too ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-        int last = outputs_too ? STDERR_FILENO : STDIN_FILENO;
+        int last = outputs_too ? LAST_OUTPUT : STDIN_FILENO;
         int error = null < 0 ? -errno : 0;
 
         for (int fd = STDIN_FILENO; fd <= last && !error; fd++)

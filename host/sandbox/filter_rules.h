@@ -59,4 +59,9 @@ extern const size_t filter_rule_count;
 extern const struct filter_rule first_rules[];
 extern const size_t first_rule_count;
 
+/* Of each of these in a build for the sanitizers (sanitizer_rules.c); others have none.
+ */
+extern const struct filter_rule sanitizer_rules[];
+extern const size_t sanitizer_rule_count;
+
 #endif

@@ -10,6 +10,7 @@
 #include "host/sandbox/layers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,6 +92,35 @@ static int allow_journal(int ruleset, int directory_fd)
                    : 0;
 }
 
+#ifdef INSTAR_SANITIZE
+
+/* The names and lines for the report of a fault are in the program's own file. */
+static int allow_program(int ruleset)
+{
+        const struct path_beneath rule = {
+            .allowed_access = FS_READ_FILE,
+            .parent_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC),
+        };
+        int error = 0;
+
+        if (rule.parent_fd < 0)
+                return -errno;
+        if (syscall(SYS_LANDLOCK_ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0))
+                error = -errno;
+        close(rule.parent_fd);
+        return error;
+}
+
+#else
+
+static int allow_program(int ruleset)
+{
+        (void)ruleset;
+        return 0;
+}
+
+#endif
+
 /* One rule: `directory_fd` is the journal's, or -1 for none. */
 static int restrict_to(const struct ruleset_attributes *attributes, int directory_fd)
 {
@@ -101,6 +131,8 @@ static int restrict_to(const struct ruleset_attributes *attributes, int director
         if (ruleset < 0)
                 return -errno;
         error = allow_journal(ruleset, directory_fd);
+        if (!error && attributes->handled_access_fs & FS_READ_FILE)
+                error = allow_program(ruleset);
         if (!error && syscall(SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0))
                 error = -errno;
         close(ruleset);

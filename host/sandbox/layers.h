@@ -7,6 +7,16 @@
 
 #include "host/sandbox/sandbox.h"
 
+/* What the runtime of the sanitizers can do only as long as it is not confined
+ * (sanitizers.c).  Other builds have none. */
+#ifdef INSTAR_SANITIZE
+void sanitizers_prepare(void);
+#else
+static inline void sanitizers_prepare(void)
+{
+}
+#endif
+
 /* The seccomp filter of config->table (filter.c).  Needs NO_NEW_PRIVS. */
 int filter_install(const struct sandbox_config *config);
 

@@ -24,37 +24,13 @@ void sandbox_keep(struct sandbox_config *config, int fd)
         config->keep_count++; /* one too many: sandbox_arm() refuses */
 }
 
-#ifdef INSTAR_SANITIZE
-
-const bool sandbox_available = false;
-
-int sandbox_arm(const struct sandbox_config *config)
-{
-        (void)config;
-        return 0;
-}
-
-int sandbox_arm_first(enum sandbox_table table)
-{
-        (void)table;
-        (void)armed_first;
-        return 0;
-}
-
-void sandbox_describe(char *text, size_t size)
-{
-        snprintf(text, size, "sandbox: none (a build for the sanitizers)");
-}
-
-#else
-
-const bool sandbox_available = true;
-
 /* The filter comes last: it does not allow what the other layers need. */
 int sandbox_arm(const struct sandbox_config *config)
 {
-        int error = descriptors_close_others(config);
+        int error;
 
+        sanitizers_prepare();
+        error = descriptors_close_others(config);
         if (!error)
                 error = limits_set(config->file_size_limit);
         if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -75,6 +51,7 @@ int sandbox_arm_first(enum sandbox_table table)
 
         if (armed || armed_first)
                 return 0;
+        sanitizers_prepare();
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
                 error = -errno;
         if (!error)
@@ -85,17 +62,25 @@ int sandbox_arm_first(enum sandbox_table table)
         return error;
 }
 
+#ifdef INSTAR_SANITIZE
+static const char differences[] =
+    "\nfor the sanitizers: calls for their reports, the program's file readable, "
+    "stderr left to children, leaks looked for before";
+#else
+static const char differences[] = "";
+#endif
+
 void sandbox_describe(char *text, size_t size)
 {
         int abi = landlock_abi();
 
         if (abi)
-                snprintf(text, size, "sandbox: seccomp, Landlock (ABI %d), limits", abi);
+                snprintf(text, size, "sandbox: seccomp, Landlock (ABI %d), limits%s", abi,
+                         differences);
         else
                 snprintf(
                     text, size,
                     "sandbox: seccomp, limits (this kernel has no Landlock, or it is "
-                    "not enabled)");
+                    "not enabled)%s",
+                    differences);
 }
-
-#endif

@@ -14,6 +14,8 @@
  * After sandbox_arm() nothing can be mapped, forked or opened; memory that will be
  * needed is allocated before.  What is open or mapped is left to the end of the process:
  * munmap is not allowed either.
+ *
+ * A build for the sanitizers arms the same, with a filter of its own (sanitizer_rules.c).
  */
 #ifndef INSTAR_HOST_SANDBOX_SANDBOX_H
 #define INSTAR_HOST_SANDBOX_SANDBOX_H
@@ -48,10 +50,6 @@ struct sandbox_config {
 /* This descriptor stays open; a negative one is none. */
 void sandbox_keep(struct sandbox_config *config, int fd);
 
-/* False in a build for the sanitizers, which need far more system calls: there
- * sandbox_arm() does nothing and says so by returning 0. */
-extern const bool sandbox_available;
-
 /*
  * For the rest of the process.  0, or a negative errno: then the process must not run a
  * guest (what was armed by then stays armed).  A kernel without Landlock is no error.
@@ -66,10 +64,11 @@ int sandbox_arm(const struct sandbox_config *config);
  */
 int sandbox_arm_first(enum sandbox_table table);
 
-/* Has sandbox_arm() succeeded (and is this not a build for the sanitizers)? */
+/* Has sandbox_arm() succeeded? */
 bool sandbox_armed(void);
 
-/* One line of text for `--version`: what this build and this kernel have. */
+/* For `--version`: what this kernel has, in one line, and in a second one what differs in
+ * a build for the sanitizers. */
 void sandbox_describe(char *text, size_t size);
 
 #endif

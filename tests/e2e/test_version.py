@@ -12,19 +12,27 @@ HEADINGS = ("while a guest runs in KVM", "while a guest runs in a process",
             "from the first byte of a journal, with guests in processes")
 
 
+FOR_SANITIZERS = "sanitizers: "  # reasons of rules that only their builds have
+
+
 class Version(harness.Case):
     def told(self, *arguments):
         result = self.run_program(harness.INSTAR, *arguments)
         self.assertEqual((result.code, result.err), (0, ""))
         return result.out
 
-    def tables(self):
+    def all_tables(self):
         """Heading -> [(system call, restriction, reason)]."""
         found = {}
         for part in self.told("--version", "-v").split("\n\nSystem calls ")[1:]:
             heading, *lines = part.rstrip("\n").split("\n")
             found[heading.removesuffix(":")] = [tuple(line.split("\t")) for line in lines]
         return found
+
+    def tables(self):
+        """The same, of what the program that is installed has."""
+        return {heading: [row for row in rows if not row[2].startswith(FOR_SANITIZERS)]
+                for heading, rows in self.all_tables().items()}
 
     def test_every_form_of_the_option(self):
         told = self.told("--version", "-v")
@@ -38,7 +46,7 @@ class Version(harness.Case):
         self.assertRegex(line, r"^sandbox: seccomp, (Landlock \(ABI \d+\), limits|limits \(.*\))$")
 
     def test_each_line_of_each_table_has_its_reason(self):
-        tables = self.tables()
+        tables = self.all_tables()
         self.assertEqual(tuple(tables), HEADINGS)
         for heading, rows in tables.items():
             for row in rows:
@@ -48,6 +56,12 @@ class Version(harness.Case):
                     for part in row[1].split(", ") if row[1] else ():
                         self.assertRegex(part, r"^argument \d (is|without) [\w|' ]+$")
                     self.assertGreater(len(row[2]), 4)
+
+    def test_a_build_for_the_sanitizers_says_what_differs(self):
+        differs = self.told("--version", "-v").split("\n")[2].startswith("for the sanitizers: ")
+        for heading, rows in self.all_tables().items():
+            with self.subTest(heading=heading):
+                self.assertEqual(len(rows) > len(self.tables()[heading]), differs)
 
     def test_a_vcpu_is_what_ioctl_is_for(self):
         kvm = self.tables()[HEADINGS[0]]

@@ -99,7 +99,8 @@ class Rollback(hostile.HostileCase):
         script = half_applied(self).spin()
         log = self.path("strace")
         self.run_program(
-            "strace", "-qq", "-o", log, "-e", "trace=pwrite64,ftruncate", "-P", image,
+            "strace", "-E", "ASAN_OPTIONS=detect_leaks=0", "-qq", "-o", log,
+            "-e", "trace=pwrite64,ftruncate", "-P", image,
             *self.command_line(script, image, EDIT, {"limit_ms": 100}))
         with open(log, encoding="utf8") as file:
             calls = file.read()

@@ -25,8 +25,10 @@
 #include "host/sandbox/filter_tables.h"
 #include "host/sandbox/sandbox.h"
 #include "tests/unit/sandbox/child.h"
+#include "tests/unit/sandbox/sanitizers.h"
 
-#define KILLED (128 + SIGSYS)
+#define KILLED   (128 + SIGSYS)
+#define SURVIVED 99
 
 /* One system call with up to six arguments. */
 struct attempt {
@@ -135,16 +137,18 @@ static int make_attempt(void *argument)
         if (arm(by->table))
                 return 98;
         syscall(by->attempt->number, a[0], a[1], a[2], a[3], a[4], a[5]);
-        return 99;
+        return SURVIVED;
 }
 
 static void try_all(enum sandbox_table table)
 {
         for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++) {
-                struct attempt_by by = {&forbidden[i], table};
+                const struct attempt *a = &forbidden[i];
+                struct attempt_by by = {a, table};
                 int end = child_run(make_attempt, &by);
-                if (end != KILLED)
-                        fail_msg("%s: the child ended with %d", forbidden[i].what, end);
+                if (end != (sanitizers_allow(table, a->number, a->arguments) ? SURVIVED
+                                                                             : KILLED))
+                        fail_msg("%s: the child ended with %d", a->what, end);
         }
 }
 
@@ -301,22 +305,24 @@ static void each_rule_has_its_reason(void **state)
                 assert_true(strlen(filter_rules[i].reason) > 4);
 }
 
-/* docs and architecture promise this bound. */
+static bool is_named_before(size_t index)
+{
+        for (size_t i = 0; i < index; i++)
+                if (filter_rules[i].tables & SANDBOX_KVM_HOST &&
+                    filter_rules[i].number == filter_rules[index].number)
+                        return true;
+        return false;
+}
+
+/* docs and architecture promise this bound; what the sanitizers need is no part of it. */
 static void at_most_eighteen_system_calls_are_allowed_with_kvm(void **state)
 {
-        const struct filter_table *kvm = &filter_tables[0];
-        const struct filter_rule *rule = NULL;
         size_t distinct = 0;
 
         (void)state;
-        assert_int_equal(kvm->table, SANDBOX_KVM_HOST);
-        while ((rule = filter_next_rule(kvm, rule))) {
-                const struct filter_rule *first = NULL;
-                do
-                        first = filter_next_rule(kvm, first);
-                while (first->number != rule->number);
-                distinct += first == rule;
-        }
+        for (size_t i = 0; i < filter_rule_count; i++)
+                distinct +=
+                    filter_rules[i].tables & SANDBOX_KVM_HOST && !is_named_before(i);
         assert_in_range(distinct, 1, 18);
 }
 
@@ -347,9 +353,5 @@ int main(void)
             cmocka_unit_test(at_most_eighteen_system_calls_are_allowed_with_kvm),
         };
 
-        if (!sandbox_available) {
-                print_message("skipped: a build for the sanitizers has no sandbox\n");
-                return 0;
-        }
         return cmocka_run_group_tests(tests, setup, teardown);
 }
