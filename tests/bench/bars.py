@@ -52,7 +52,7 @@ def bars(results):
         seen("guest_pages"), 24, 16)
     row("add-empty", "exits of a plain --add", seen("kvm_exits"), 5, 4)
     for key, result in results.items():
-        if key.startswith(EDITS):
+        if key.startswith(EDITS) and not key.endswith("ms"):  # delays take no memory
             row(key, f"peak memory, MiB: {result['title']}",
                 lambda result: result["seen"]["instar"]["peak_kib"] / 1024, 8, 4)
     return rows

@@ -2,6 +2,14 @@
 """The benchmark's tables for people; --output json has the same numbers."""
 
 
+import re
+
+
+def marked(title):
+    """Options and subcommands as code."""
+    return re.sub(r"(?<![\w-])(--[a-z-]+|(?:info|map|check)(?= of|,| on))", r"`\1`", title)
+
+
 def number(value, digits=2):
     if isinstance(value, int):
         return str(value)
@@ -97,13 +105,14 @@ def print_markdown(report):
         peer = f"{milliseconds(case['ms']['qemu-img'])} ms" if ratio else "-"
         spread = (f"{ratio['median']:.3f} ({ratio['low']:.3f} - {ratio['high']:.3f})"
                   if ratio else "-")
-        print(f"| {case['title']} | {milliseconds(case['ms']['instar'])} ms | {peer} | {spread} "
+        print(f"| {marked(case['title'])} | {milliseconds(case['ms']['instar'])} ms | {peer} | {spread} "
               f"| `./dev bench --case {key}` |")
-    print("\n| what | measured | bar | command |")
+    runs = f" ({report['runs']} runs)" if report["runs"] > 1 else ""
+    print(f"\n| what | measured{runs} | bar | command |")
     print("|---|---|---|---|")
     for row in report["bars"]:
         values = ", ".join(number(value, 3) for value in row["values"])
-        print(f"| {row['what']} | {values} | {number(row['bar'])} "
+        print(f"| {marked(row['what'])} | {values} | {number(row['bar'])} "
               f"| `./dev bench --case {row['case']}` |")
 
 
