@@ -12,13 +12,13 @@ and qemu-img compares what it can open.
 import collections
 import os
 import re
-import shutil
 import subprocess
 import sys
 import unittest
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from lib import (bare_header, bitmap_view, check_pair, damage, harness, repairs,
+from lib import (bare_header, bitmap_view, check_pair, copies, damage, harness, repairs,
                  workbench)
 from lib.divergences import KNOWN_REPAIR_DIVERGENCES, known_repair
 from lib.guest_view import ACTIVE, View
@@ -49,15 +49,59 @@ class Verdict:
         return "\n  ".join([self.image, *(str(one) for one in self.repairs), *self.faults])
 
 
+class Damaged:
+    """An image before its repair, in a file of its own.  What there is to read of it is read
+    once, however many repairs are judged by it."""
+
+    def __init__(self, made, bench, path):
+        self.made, self.bench, self.path = made, bench, path
+        copies.copy(bench.path, path)
+
+    @cached_property
+    def digest(self):
+        return harness.digest_of(self.path)
+
+    @cached_property
+    def view(self):
+        return View(self.path)
+
+    @cached_property
+    def bitmaps(self):
+        return bitmap_view.read(self.path)
+
+    @cached_property
+    def before(self):
+        """The View of what the guest could read.  Where the damage hides its tables from qemu,
+        too, this is what they say without that."""
+        geometry = [p for p in self.made.patches
+                    if p.kind == "header" and GEOMETRY[0] <= p.offset < GEOMETRY[1]]
+        # Of the disk's size nothing else tells: what it says is what there is.
+        if not geometry or self.opens() or any(p.offset == SIZE_FIELD for p in geometry):
+            return self.view
+        readable = os.path.join(self.bench.folder, "readable.qcow2")
+        copies.copy(self.bench.sound, readable)
+        damage.apply(readable, [p for p in self.made.patches if p not in geometry])
+        return View(readable)
+
+    def opened(self):
+        return self.bench.opened(self.path)
+
+    def opens(self):
+        return not check_pair.run("qemu-img", "info", "-U", *self.opened()).code
+
+    @cached_property
+    def misread(self):
+        """This is of the reader before, whatever the repair."""
+        return repairs.misread(self.before, self.opened()) if self.made.rarely else []
+
+
 class Bench:
     """What is done with each image of a workbench."""
 
     def __init__(self, bench):
         self.bench = bench
         self.path = bench.path
-        self.damaged = os.path.join(bench.folder, "damaged.qcow2")
         self.other = os.path.join(bench.folder, "other.qcow2")
-        self.readable = os.path.join(bench.folder, "readable.qcow2")
 
     def verdicts(self):
         for made in self.bench.images():
@@ -66,12 +110,13 @@ class Bench:
             yield self.verdict(made)
 
     def verdict(self, made):
-        shutil.copyfile(self.path, self.damaged)
+        self.damaged = Damaged(made, self.bench, os.path.join(self.bench.folder, "damaged.qcow2"))
+        self.found = {}  # digest of a repaired image: what is wrong with it
         verdict = Verdict(str(made), bool(made.patches), tuple(p.kind for p in made.patches))
         try:
             self.repair(verdict, made)
             if OF_BITMAPS & set(verdict.kinds):
-                shutil.copyfile(self.damaged, self.path)
+                copies.copy(self.damaged.path, self.path)
                 self.repair(verdict, made, "--reset-damaged")
         except subprocess.TimeoutExpired as fault:
             verdict.code = HANGS
@@ -83,20 +128,26 @@ class Bench:
         verdict.code, verdict.repairs = run.code, repairs.listed(run)
         if made.rarely and not options:
             self.compare(verdict, run)
+        digest = harness.digest_of(self.path)
         if repairs.is_refusal(run):
             verdict.refusal = _reason(run)
-            if harness.digest_of(self.path) != harness.digest_of(self.damaged):
+            if digest != self.damaged.digest:
                 verdict.faults.append("refused, but the image has changed")
         elif run.code:
             verdict.faults.append(f"{options} exit {run.code}: "
                                   + run.err.decode(errors="replace")[-600:])
         else:
-            self.judge(verdict, made, options)
+            # --reset-damaged often makes the same image, of which the same is to be said.
+            if digest not in self.found:
+                is_again = digest == self.damaged.digest and not options
+                self.found[digest] = self.judge(made, run if is_again else None, digest)
+            found = self.found[digest] + self.bitmap_faults(made, options)
+            verdict.lost = self.damaged.before.layers[ACTIVE].has_lost
+            verdict.faults += [f"{' '.join(options)} {fault}" for fault in found]
 
     def compare(self, verdict, run):
         """What qemu-img repairs, instar does, and says it in the same JSON."""
-        shutil.copyfile(self.damaged, self.other)
-        code = check_pair.theirs(self.bench.opened(self.other)).code
+        copies.copy(self.damaged.path, self.other)
         theirs = repairs.theirs(self.bench.opened(self.other), "all")
         if theirs.code:
             return
@@ -105,43 +156,32 @@ class Bench:
             return
         expected = [(key, self.path if key == "filename" else value) for key, value in theirs.json]
         if check_pair.without_own(run.json) != expected:
-            entries = known_repair(bare_header.Header(self.damaged), code)
+            code = check_pair.theirs(self.damaged.opened()).code
+            entries = known_repair(bare_header.Header(self.damaged.path), code)
             verdict.excuses = entries
             if not entries:
                 verdict.faults.append(f"JSON {check_pair.without_own(run.json)}"
                                       f" instead of {expected}")
 
-    def judge(self, verdict, made, options):
-        before, after = self.before(made), View(self.path)
-        found = repairs.unsound(self.path, self.bench.opened())
-        if made.rarely:
-            found += repairs.misread(before, self.bench.opened(self.damaged))
-        found += repairs.guest_faults(before, after, _may_drop_snapshots(made))
-        found += repairs.compared(before, self.bench.opened(self.damaged), self.bench.opened())
-        found += bitmap_view.faults(
-            self.sound_bitmaps, bitmap_view.read(self.damaged), bitmap_view.read(self.path),
-            bitmap_view.untouched(self.damaged, self.sound_bitmaps, made.patches,
-                                  View(self.damaged)),
+    def judge(self, made, again, digest):
+        """What is wrong with the repaired image, but for its bitmaps.  `again`: if the repair
+        had nothing to do, its Run, which another one would only repeat."""
+        before = self.damaged.before
+        self.after = View(self.path)
+        found = repairs.unsound(self.path, self.bench.opened(), again)
+        found += self.damaged.misread
+        found += repairs.guest_faults(before, self.after, _may_drop_snapshots(made))
+        if digest != self.damaged.digest:
+            found += repairs.compared(before, self.damaged.opened(), self.bench.opened())
+        return found
+
+    def bitmap_faults(self, made, options):
+        before = self.damaged
+        return bitmap_view.faults(
+            self.sound_bitmaps, before.bitmaps, bitmap_view.read(self.path),
+            bitmap_view.untouched(before.path, self.sound_bitmaps, made.patches, before.view),
             bitmap_view.patched(self.sound_bitmaps, made.patches),
-            repairs.bit_count(after), reset=bool(options))
-        verdict.lost = before.layers[ACTIVE].has_lost
-        verdict.faults += [f"{' '.join(options)} {fault}" for fault in found]
-
-    def before(self, made):
-        """The View of what the guest could read.  Where the damage hides its tables from qemu,
-        too, this is what they say without that."""
-        geometry = [p for p in made.patches
-                    if p.kind == "header" and GEOMETRY[0] <= p.offset < GEOMETRY[1]]
-        # Of the disk's size nothing else tells: what it says is what there is.
-        if not geometry or self.opens() or any(p.offset == SIZE_FIELD for p in geometry):
-            return View(self.damaged)
-        shutil.copyfile(self.bench.sound, self.readable)
-        damage.apply(self.readable, [p for p in made.patches if p not in geometry])
-        return View(self.readable)
-
-    def opens(self):
-        opened = self.bench.opened(self.damaged)
-        return not check_pair.run("qemu-img", "info", "-U", *opened).code
+            repairs.bit_count(self.after), reset=bool(options))
 
 
 def _may_drop_snapshots(made):

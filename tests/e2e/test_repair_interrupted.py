@@ -33,7 +33,8 @@ def damaged(path, chance):
     lived_in.live_in(path, size, chance, True)
     with Image(path) as image:
         places = damage.Places(image)
-    damage.apply(path, [places.damage(chance) for _ in range(PATCHES)])
+        patches = [places.damage(chance) for _ in range(PATCHES)]
+    damage.apply(path, patches)
     return True
 
 

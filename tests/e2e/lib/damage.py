@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Random damage to the metadata of a sound image.
 
-    places = Places(image)            # of the image while it is sound
+    places = Places(image)            # of the image while it is sound, and open
     patch = places.damage(chance)     # what is changed, where, and to which bytes
-    apply(path, [patch])
+    apply(copy, [patch])
 
 A value is one that might be there: that of another entry of the same kind, a cluster inside
 the file or behind its end, a single bit flipped, a small number, or anything.  The file's size
@@ -13,6 +13,8 @@ stays, but for the rest of its last cluster.
 import os
 import struct
 from dataclasses import dataclass
+from itertools import compress
+from typing import NamedTuple
 
 from lib import walk
 from lib.qcow2 import (EXT_BACKING_FORMAT, EXT_BITMAPS, EXT_FEATURE_NAMES, INCOMPAT_DATA_FILE,
@@ -28,8 +30,9 @@ KINDS = {"refcount": 12, "refcount table": 6, "L1": 6, "L2": 18, "snapshot": 6, 
          "bitmap table": 6, "extension": 4, "header": 1}
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
+    """Of an image there may be 100,000."""
+
     offset: int
     form: str  # of struct, big-endian
 
@@ -78,9 +81,6 @@ class Places:
             found["bitmap table"] += self._entries(bitmap.table_offset, bitmap.table_size)
         self.found = {kind: [f for f in fields if f.offset + SIZES[f.form] <= self.end]
                       for kind, fields in found.items()}
-        self.values = {field: self._value(field) for fields in self.found.values()
-                       for field in fields}
-        del self.image
 
     # ---- finding ----
 
@@ -107,10 +107,10 @@ class Places:
         """Byte by byte, those of the file's clusters and of a few behind its end."""
         fields = []
         used = ((self.clusters + ZEROS) << self.image.refcount_order) // 8 + 1
-        for i, block in enumerate(self.image.refcount_table):
+        table = self.image.refcount_table[:-(-used // self.cluster)]
+        for i in compress(range(len(table)), table):
             left = min(used - i * self.cluster, self.cluster, WINDOW)
-            if block and left > 0:
-                fields += [Field(block + at, "B") for at in range(left)]
+            fields += [Field(table[i] + at, "B") for at in range(left)]
         return fields
 
     def _snapshots(self):
@@ -144,13 +144,13 @@ class Places:
         kind, = chance.choices(kinds, [KINDS[kind] for kind in kinds])
         field = chance.choice(self.found[kind])
         bits = 8 * SIZES[field.form]
-        old = new = self.values[field]
+        old = new = self._value(field)
         while new == old:
             new = self._new_value(chance, kind, field, bits) & ((1 << bits) - 1)
         return Patch(kind, field.offset, struct.pack(">" + field.form, new))
 
     def _new_value(self, chance, kind, field, bits):
-        old, cluster = self.values[field], self.cluster
+        old, cluster = self._value(field), self.cluster
         if kind == "header" and field.offset == 72:
             # Another file would be asked for; that is not damage.
             return old ^ (1 << chance.choice([b for b in range(64)
@@ -161,7 +161,7 @@ class Places:
             lambda: old + chance.choice((1, -1, 8, 512, cluster, -cluster)),
             lambda: chance.randrange(9),
             lambda: 1 << chance.randrange(bits),
-            lambda: self.values[chance.choice(self.found[kind])],
+            lambda: self._value(chance.choice(self.found[kind])),
             lambda: chance.randrange(self.clusters + 2) * cluster,
             lambda: chance.randrange(self.clusters + 2) * cluster | walk.COPIED,
             lambda: chance.randrange(self.end + 2 * cluster),

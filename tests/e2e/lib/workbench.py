@@ -7,11 +7,10 @@ INSTAR_SEED changes the dice.
 import multiprocessing
 import os
 import random
-import shutil
 import tempfile
 from dataclasses import dataclass
 
-from lib import damage, harness, images, info_images, lived_in
+from lib import copies, damage, harness, images, info_images, lived_in
 from lib.qcow2 import Image
 
 ROUNDS = {False: 2, True: 3}  # was it used: how often it is damaged
@@ -54,16 +53,16 @@ class Workbench:
 
     def images(self):
         """Each is there until the next one is asked for."""
-        with Image(self.path) as image:
+        copies.copy(self.path, self.sound)
+        with Image(self.sound) as image:
             self.crypt_method = image.crypt_method
+            yield Made(self.name, self.used)
             places = damage.Places(image)
-        shutil.copyfile(self.path, self.sound)
-        yield Made(self.name, self.used)
-        for _ in range(ROUNDS[self.used]):
-            patches = [places.damage(self.chance) for _ in range(self.chance.choice(PATCHES))]
-            shutil.copyfile(self.sound, self.path)
-            damage.apply(self.path, patches)
-            yield Made(self.name, self.used, tuple(patches), self.chance.random() < 0.1)
+            for _ in range(ROUNDS[self.used]):
+                patches = [places.damage(self.chance) for _ in range(self.chance.choice(PATCHES))]
+                copies.copy(self.sound, self.path)
+                damage.apply(self.path, patches)
+                yield Made(self.name, self.used, tuple(patches), self.chance.random() < 0.1)
 
     def opened(self, path=None):
         """How a tool of QEMU's is told of the image, or of a copy of it elsewhere."""
