@@ -5,9 +5,7 @@
  */
 #include <string.h>
 
-#include "tests/unit/ops/ops.h"
-
-static struct ops ops;
+#include "tests/unit/ops/fixture.h"
 
 static const struct made_options base = {
     .cluster_bits = 12,
@@ -31,20 +29,6 @@ static void make_device(const struct made_options *options, uint32_t spare, uint
         native_image_resize(ops.image, end + spare * size);
         native_host_set_block_device(ops.host, true);
         ops_look(&ops);
-}
-
-static int set_up(void **state)
-{
-        (void)state;
-        ops_open(&ops);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
-        return 0;
 }
 
 static void all_actions(void)
@@ -137,7 +121,7 @@ static void large_merge_on_a_device_of_garbage(void **state)
 
 int main(void)
 {
-#define DEVICE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define DEVICE(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
         const struct CMUnitTest tests[] = {
             DEVICE(all_actions_on_a_device_of_zeros),
             DEVICE(all_actions_on_a_device_of_garbage),

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "guest/ops/bitmap.h"
-#include "tests/unit/ops/ops.h"
+#include "tests/unit/ops/fixture.h"
 
 #define AUTO 2u
 
@@ -18,20 +18,10 @@ static const struct made_options plain = {
     .bitmaps = {{.name = "one", .flags = AUTO, .fill = MADE_DATA}, {.name = "two"}},
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &plain);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -448,7 +438,7 @@ static void little_memory(void **state)
 
 int main(void)
 {
-#define REFUSAL(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define REFUSAL(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         const struct CMUnitTest tests[] = {
             REFUSAL(not_qcow2),
             REFUSAL(empty_file_is_not_qcow2),

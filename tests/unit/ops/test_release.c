@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "guest/ops/bitmap.h"
-#include "tests/unit/ops/ops.h"
+#include "tests/unit/ops/fixture.h"
 
 static const struct made_options base = {
     .cluster_bits = 12,
@@ -20,20 +20,10 @@ static const struct made_options base = {
 
 #define VICTIM_ENTRIES 4u /* 128 Ki bits, 16 KiB */
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -297,7 +287,7 @@ static void failed_write_before_the_switch_is_rolled_back(void **state)
 
 int main(void)
 {
-#define RELEASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RELEASE(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         const struct CMUnitTest tests[] = {
             RELEASE(removed_clusters_are_free_and_the_tail_is_cut),
             RELEASE(refcount_table_as_data_stays),

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "guest/ops/bitmap.h"
-#include "tests/unit/ops/ops.h"
+#include "tests/unit/ops/fixture.h"
 
 #define IN_USE 1u
 #define AUTO   2u
@@ -27,20 +27,10 @@ static const struct made_options base = {
                 {.name = "three", .fill = MADE_SPARSE, .extra_length = 16, .seed = 3}},
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -219,7 +209,7 @@ static void more_runs_than_may_be_declared_are_released_in_parts(void **state)
 
 int main(void)
 {
-#define REMOVE_ALL(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define REMOVE_ALL(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         const struct CMUnitTest tests[] = {
             REMOVE_ALL(nothing_of_them_is_left),
             REMOVE_ALL(where_there_is_none_nothing_is_written),

@@ -6,28 +6,13 @@
 #include <string.h>
 
 #include "tests/unit/ops/damage.h"
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/random_edits.h"
 #include "tests/unit/ops/repairs.h"
 
 #define ALL     ABI_CALL_REPAIR_ALL
 #define CLUSTER 4096u
 #define RUNS    300u
-
-static struct ops ops;
-
-static int set_up(void **state)
-{
-        (void)state;
-        ops_open(&ops);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
-        return 0;
-}
 
 /* What is on the device now is what there is. */
 static void end_at(uint64_t size)
@@ -147,7 +132,7 @@ static void a_device_that_ends_inside_a_cluster_keeps_its_end(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
         const struct CMUnitTest tests[] = {
             TEST(refcounts_behind_the_end_of_a_device_are_not_written),
             TEST(refcounts_in_front_of_the_end_of_a_device_are_mended_in_place),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/ops/damage.h"
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/random_edits.h"
 #include "tests/unit/ops/repairs.h"
 
@@ -17,22 +18,6 @@ struct ends {
         uint32_t repaired;
         uint32_t untouched;
 };
-
-static struct ops ops;
-
-static int set_up(void **state)
-{
-        (void)state;
-        ops_open(&ops);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
-        return 0;
-}
 
 static void run(uint64_t seed, uint32_t flags, struct ends *ends)
 {
@@ -88,9 +73,9 @@ int main(void)
 {
         static const struct CMUnitTest tests[] = {
             cmocka_unit_test_setup_teardown(damage_is_repaired_or_nothing_is_written,
-                                            set_up, tear_down),
+                                            fixture_open, fixture_close),
             cmocka_unit_test_setup_teardown(leaks_are_given_back_or_nothing_is_written,
-                                            set_up, tear_down),
+                                            fixture_open, fixture_close),
         };
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/repairs.h"
 
 #define CLUSTER 4096u
@@ -24,20 +25,10 @@ static const struct made_options base = {
                 {.name = "two", .granularity_bits = 10, .fill = MADE_DATA}},
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -262,7 +253,7 @@ static void a_width_that_there_is_not_is_built_anew(void **state)
 
 int main(void)
 {
-#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         static const struct CMUnitTest tests[] = {
             REPAIR(a_sound_image_is_left_alone),
             REPAIR(a_refcount_too_low_is_raised),

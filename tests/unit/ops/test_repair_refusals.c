@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/repairs.h"
 
 #define MASK  0x00fffffffffffe00ull
@@ -24,20 +25,10 @@ static const struct made_options base = {
                 {.name = "three", .granularity_bits = 10, .fill = MADE_DATA}},
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -200,7 +191,7 @@ static void a_header_that_changes_is_noticed(void **state)
 
 int main(void)
 {
-#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         static const struct CMUnitTest tests[] = {
             REPAIR(a_plan_writes_nothing_and_tells_all),
             REPAIR(what_cannot_be_told_is_refused),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What has to be durable before what: in a step of its own, with a barrier behind it.
  * And what flags say where only leaks are given back. */
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/repairs.h"
 
 #define CLUSTER 512u
@@ -13,20 +14,10 @@ static const struct made_options base = {
     .data_clusters = 70, /* of two L2 tables */
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -143,7 +134,7 @@ static void flags_of_a_table_that_is_data_too_stay(void **state)
 
 int main(void)
 {
-#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         static const struct CMUnitTest tests[] = {
             REPAIR(flags_are_set_once_refcounts_are_lowered),
             REPAIR(refcounts_are_raised_before_flags_are_cleared),

@@ -3,6 +3,7 @@
  * Extended L2 entries: a bitmap that cannot be says zeros where nothing can be read, and
  * keeps what can.
  */
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/repairs.h"
 
 #define CLUSTER    16384u
@@ -18,22 +19,6 @@
 
 static const struct made_options base = {
     .cluster_bits = 14, .virtual_size = 8ull << 20, .data_clusters = 1};
-
-static struct ops ops;
-
-static int set_up(void **state)
-{
-        (void)state;
-        ops_open(&ops);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
-        return 0;
-}
 
 static uint64_t table(void)
 {
@@ -122,7 +107,7 @@ static void a_compressed_cluster_has_no_bitmap(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
         static const struct CMUnitTest tests[] = {
             TEST(a_sound_one_is_left_alone),
             TEST(a_subcluster_of_zeros_and_data_is_zeros),

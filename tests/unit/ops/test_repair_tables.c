@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/ops/disk.h"
+#include "tests/unit/ops/fixture.h"
 #include "tests/unit/ops/repairs.h"
 
 #define CLUSTER 4096u
@@ -22,20 +23,10 @@ static const struct made_options base = {
     .bitmaps = {{.name = "one", .granularity_bits = 9, .fill = MADE_DATA}},
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -273,7 +264,7 @@ static void an_l1_table_that_seems_unaligned_is_found(void **state)
 
 int main(void)
 {
-#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define REPAIR(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         static const struct CMUnitTest tests[] = {
             REPAIR(data_behind_the_end_reads_as_zeros),
             REPAIR(data_that_is_not_aligned_is_lost_and_told),

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "guest/ops/bitmap.h"
-#include "tests/unit/ops/ops.h"
+#include "tests/unit/ops/fixture.h"
 
 #define IN_USE           1u
 #define AUTO             2u
@@ -32,20 +32,10 @@ static const struct made_options base = {
                  .flags = IN_USE}},
 };
 
-static struct ops ops;
-
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         ops_make(&ops, &base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -198,7 +188,7 @@ static void a_dry_run_plans_and_writes_nothing(void **state)
 
 int main(void)
 {
-#define RESET(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RESET(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         const struct CMUnitTest tests[] = {
             RESET(every_bit_is_set_and_the_auto_flag_kept),
             RESET(no_bit_behind_the_end_is_set),

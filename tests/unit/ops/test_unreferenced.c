@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "guest/ops/unreferenced.h"
-#include "tests/unit/ops/ops.h"
+#include "tests/unit/ops/fixture.h"
 
 #define CLUSTER     4096ull
 #define OFFSET_MASK 0x00fffffffffffe00ull
@@ -23,7 +23,6 @@ static const struct made_options base = {
                 {.name = "empty", .granularity_bits = 9}},
 };
 
-static struct ops ops;
 static uint64_t end; /* of the file, and of its last cluster */
 
 static void make(const struct made_options *options)
@@ -35,16 +34,8 @@ static void make(const struct made_options *options)
 
 static int set_up(void **state)
 {
-        (void)state;
-        ops_open(&ops);
+        fixture_open(state);
         make(&base);
-        return 0;
-}
-
-static int tear_down(void **state)
-{
-        (void)state;
-        ops_close(&ops);
         return 0;
 }
 
@@ -359,7 +350,7 @@ static void a_read_that_fails_is_no_proof(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_close)
         const struct CMUnitTest tests[] = {
             TEST(what_lies_behind_the_end_is_free),
             TEST(holes_inside_the_file_are_free),
