@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The fixed header; the refusals are in tests/unit/ops/test_refusals.c. */
+/* The fixed header; the refusals are in tests/unit/ops/test_header_refusals.c. */
 #include "tests/unit/guest/in_guest.h"
 
 #include "guest/qcow2/header.h"
