@@ -8,13 +8,12 @@
 
 #include "guest/ops/check_state.h"
 #include "guest/qcow2/table.h"
+#include "guest/qcow2/table_readahead.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
 #include "guest/rt/failure.h"
 #include "guest/rt/reader.h"
-
-#define TABLE_WINDOW 4096u /* entries */
 
 /* Told of every entry of a table, in order; false ends the walk. */
 typedef bool entry_visitor(struct check *check, const struct directory_entry *bitmap,
@@ -25,18 +24,11 @@ typedef bool entry_visitor(struct check *check, const struct directory_entry *bi
 static bool visit_table(struct check *c, const struct directory_entry *bitmap,
                         entry_visitor *visit)
 {
-        static uint64_t window[TABLE_WINDOW];
         if (!range_inside(bitmap->table_offset, bitmap->table_entries * 8ull, INT64_MAX))
                 return false;
         for (uint64_t i = 0; i < bitmap->table_entries; i++) {
-                uint64_t place = i % TABLE_WINDOW;
-                uint64_t left = bitmap->table_entries - i;
-                if (!place) {
-                        read_queue(bitmap->table_offset + i * 8, window,
-                                   (left < TABLE_WINDOW ? left : TABLE_WINDOW) * 8);
-                        read_flush();
-                }
-                if (window[place] && !visit(c, bitmap, i, load_be64(&window[place])))
+                uint64_t entry = table_readahead_entry(bitmap, i);
+                if (entry && !visit(c, bitmap, i, entry))
                         return false;
         }
         return true;
@@ -48,6 +40,7 @@ static bool visit_bitmaps(struct check *c, bitmap_visitor *visit)
 {
         struct directory_entry e;
         uint64_t position = 0;
+        table_readahead_again(TABLE_READAHEAD_TABLES);
         while (directory_entry_at(&c->image.directory, position, &e)) {
                 /* Where QEMU gives up, what an entry says may be anything. */
                 bool senseless =
@@ -69,7 +62,7 @@ static bool lists_bitmaps(const struct check *c)
 /* Not a data cluster's place, wherever the file ends. */
 static bool is_malformed(const struct check *c, uint64_t entry)
 {
-        return table_entry_kind(&c->image.header, entry, 1ull << 60) ==
+        return table_entry_kind(&c->image.header, entry, TABLE_ANYWHERE) ==
                TABLE_ENTRY_INVALID;
 }
 
@@ -102,25 +95,15 @@ static void look_at_tail(struct check *c, const struct directory_entry *e)
         const struct header *h = &c->image.header;
         uint64_t size = h->cluster_size;
         uint64_t bits = bitmap_bits(h, e->granularity_bits);
-        uint64_t entry;
-        if (!bits || !(bits % (size * 8)))
-                return;
-        read_queue(e->table_offset + (e->table_entries - 1ull) * 8, &entry, 8);
-        read_flush();
-        entry = load_be64(&entry);
-        if (table_entry_kind(h, entry, c->image.file_end) != TABLE_ENTRY_DATA)
-                return;
-        uint64_t mark = arena_mark();
-        uint8_t *data = arena_alloc(size);
-        if (!data)
-                return;
         uint64_t used = bits % (size * 8);
-        read_queue(entry & QCOW2_OFFSET_MASK, data, size);
-        read_flush();
-        uint32_t found = used % 8 ? (uint32_t)data[used / 8] >> used % 8 : 0;
+        uint64_t start = bitmap_tail_start(h, e->granularity_bits);
+        uint64_t entry = table_readahead_entry(e, e->table_entries - 1ull);
+        const uint8_t *tail = table_readahead_tail(e);
+        if (!tail || table_entry_kind(h, entry, c->image.file_end) != TABLE_ENTRY_DATA)
+                return;
+        uint32_t found = used % 8 ? (uint32_t)tail[used / 8 - start] >> used % 8 : 0;
         for (uint64_t i = divide_up(used, 8); i < size; i++)
-                found |= (uint32_t)data[i];
-        arena_release(mark);
+                found |= (uint32_t)tail[i - start];
         if (found)
                 damage(c, e, ABI_BITMAP_TAIL_BITS, entry & QCOW2_OFFSET_MASK, 0);
 }
@@ -211,6 +194,8 @@ bool check_bitmaps_look(struct check *c, enum abi_code *code)
                 *code = ABI_TOO_LARGE;
         if (!*code)
                 *code = directory_visit(h, directory, mind_entry, &opens);
+        table_readahead_start(h, directory, TABLE_READAHEAD_TAILS);
+        table_readahead_keep();
         if (!*code)
                 *code = directory_visit(h, directory, look_at_entry, c);
         return !*code && opens && visit_bitmaps(c, mind_table);

@@ -2,11 +2,9 @@
 /* A bitmap's table and data: can every bit be read, and is it the bitmap's own? */
 #include "guest/ops/repair_bitmaps.h"
 #include "guest/qcow2/table.h"
+#include "guest/qcow2/table_readahead.h"
 #include "guest/rt/arena.h"
-#include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
-
-#define TABLE_WINDOW 4096u /* entries */
 
 bool repair_is_shared(const struct check *check, uint64_t offset, uint64_t length)
 {
@@ -25,7 +23,7 @@ static enum abi_repair_reason reason_of(const struct list *l, uint64_t entry)
         uint64_t end = repair_end_at(l->repair, entry & QCOW2_OFFSET_MASK);
         switch (table_entry_kind(h, entry, end)) {
         case TABLE_ENTRY_INVALID:
-                return table_entry_kind(h, entry, 1ull << 60) == TABLE_ENTRY_INVALID
+                return table_entry_kind(h, entry, TABLE_ANYWHERE) == TABLE_ENTRY_INVALID
                            ? ABI_REPAIR_REASON_TABLE
                            : ABI_REPAIR_REASON_BEYOND_END;
         case TABLE_ENTRY_DATA:
@@ -42,7 +40,6 @@ static enum abi_repair_reason reason_of(const struct list *l, uint64_t entry)
 static enum abi_repair_reason
 look_at_table(const struct list *l, const struct directory_entry *e, uint64_t *last)
 {
-        static uint64_t window[TABLE_WINDOW];
         uint64_t bytes = e->table_entries * 8ull;
         enum abi_repair_reason reason = 0;
         if (!range_inside(e->table_offset, bytes,
@@ -51,11 +48,7 @@ look_at_table(const struct list *l, const struct directory_entry *e, uint64_t *l
         if (l->counted && repair_is_shared(l->counted, e->table_offset, bytes))
                 return ABI_REPAIR_REASON_SHARED;
         for (uint64_t i = 0; i < e->table_entries && !reason; i++) {
-                uint64_t left = e->table_entries - i;
-                if (i % TABLE_WINDOW == 0)
-                        repair_read(e->table_offset + i * 8, window,
-                                    (left < TABLE_WINDOW ? left : TABLE_WINDOW) * 8);
-                *last = load_be64(&window[i % TABLE_WINDOW]);
+                *last = table_readahead_entry(e, i);
                 reason = reason_of(l, *last);
         }
         return reason;
@@ -73,12 +66,11 @@ static enum abi_code clear_tail(struct list *l, const struct directory_entry *e,
             table_entry_kind(&r->h, last, repair_end_at(r, offset)) != TABLE_ENTRY_DATA)
                 return ABI_OK;
         uint64_t mark = arena_mark();
-        uint64_t first = used / 8 / 8 * 8;
-        uint8_t *seen = arena_alloc(2 * size);
-        enum abi_code code = seen ? ABI_OK : ABI_TOO_LARGE;
-        if (seen) {
-                uint8_t *now = seen + size;
-                repair_read(offset + first, seen, size - first);
+        uint64_t first = bitmap_tail_start(&r->h, e->granularity_bits);
+        const uint8_t *seen = table_readahead_tail(e);
+        uint8_t *now = arena_alloc(size - first);
+        enum abi_code code = seen && now ? ABI_OK : ABI_TOO_LARGE;
+        if (!code) {
                 for (uint64_t i = 0; i < used / 8 - first; i++)
                         now[i] = seen[i];
                 if (used % 8)

@@ -9,6 +9,7 @@
 #include "guest/ops/repair_bitmaps.h"
 #include "guest/qcow2/all_dirty.h"
 #include "guest/qcow2/table.h"
+#include "guest/qcow2/table_readahead.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
@@ -179,6 +180,7 @@ static enum abi_code make_dirty(struct list *l, struct kept *k)
 {
         struct repair *r = l->repair;
         struct all_dirty plan = all_dirty_plan(&r->h, k->entry.granularity_bits);
+        table_readahead_forget(); /* new clusters may lie where nothing was */
         uint64_t data_offset = 0;
         uint8_t *table;
         uint8_t *data;
@@ -331,6 +333,9 @@ static enum abi_code read_list(struct list *l)
         if (!l->bytes || !l->kept || !names_start(l))
                 return ABI_TOO_LARGE;
         repair_read(l->offset, l->bytes, l->limit);
+        struct directory seen = {.bytes = l->bytes, .size = l->limit};
+        table_readahead_start(
+            h, &seen, l->counted ? TABLE_READAHEAD_TAILS : TABLE_READAHEAD_TABLES);
         return ABI_OK;
 }
 

@@ -18,6 +18,13 @@ uint64_t bitmap_table_entries(const struct header *header, uint32_t granularity_
         return divide_up(bitmap_bytes(header, granularity_bits), header->cluster_size);
 }
 
+uint64_t bitmap_tail_start(const struct header *header, uint32_t granularity_bits)
+{
+        uint64_t used =
+            bitmap_bits(header, granularity_bits) % (header->cluster_size * 8ull);
+        return used ? used / 64 * 8 : header->cluster_size;
+}
+
 bool bitmap_size_allowed(const struct header *header, uint32_t granularity_bits)
 {
         uint64_t entries = bitmap_table_entries(header, granularity_bits);
