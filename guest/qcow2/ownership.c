@@ -87,13 +87,15 @@ enum abi_code ownership_claim(struct ownership *o, uint64_t first, uint64_t coun
 enum abi_code ownership_seal(struct ownership *o)
 {
         const struct header *header = &o->header;
-        uint64_t tables =
-            (uint64_t)header->l1_size * ENTRY_SIZE +
-            ((uint64_t)header->refcount_table_clusters << header->cluster_bits);
+        struct table_reader_load load = {
+            .tables = (uint64_t)header->bitmap_count + header->snapshot_count,
+            .bytes = (uint64_t)header->l1_size * ENTRY_SIZE +
+                     ((uint64_t)header->refcount_table_clusters << header->cluster_bits),
+        };
         if (o->sealed)
                 return ABI_OK;
         if (!claims_build(&o->claims, &o->list, header->cluster_bits) ||
-            !table_reader_init(&o->tables, tables, o))
+            !table_reader_init(&o->tables, load, o))
                 return ABI_TOO_LARGE;
         o->sealed = true;
         return ABI_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stddef.h>
 
+#include "guest/abi.h"
 #include "guest/qcow2/ownership_tables.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/reader.h"
@@ -13,14 +14,25 @@
 #define LARGE_BUFFER (256u << 10)
 #define LARGE_FROM   (512u << 10)
 
-bool table_reader_init(struct table_reader *reader, uint64_t expected, void *context)
+/* Small tables that are read at a time: at least; and at most, for the doorbell's pages
+ * count, too. */
+#define MIN_PIECES 64u
+#define MAX_PIECES (ABI_MAX_REQUESTS / 2)
+
+bool table_reader_init(struct table_reader *reader, struct table_reader_load expected,
+                       void *context)
 {
-        uint64_t wanted = expected < LARGE_FROM ? SMALL_BUFFER : LARGE_BUFFER;
+        uint64_t wanted = expected.bytes < LARGE_FROM ? SMALL_BUFFER : LARGE_BUFFER;
+        uint64_t pieces = expected.tables < MAX_PIECES ? expected.tables : MAX_PIECES;
         if (wanted > arena_left() / 2)
                 wanted = SMALL_BUFFER;
-        *reader = (struct table_reader){.context = context, .capacity = wanted};
+        if (pieces < MIN_PIECES)
+                pieces = MIN_PIECES;
+        *reader = (struct table_reader){
+            .context = context, .capacity = wanted, .piece_capacity = (uint32_t)pieces};
+        reader->pieces = arena_alloc(pieces * sizeof *reader->pieces);
         reader->buffer = arena_alloc(wanted);
-        return reader->buffer != NULL;
+        return reader->pieces && reader->buffer;
 }
 
 static void add_piece(struct table_reader *reader, uint64_t offset, uint64_t length,
@@ -37,7 +49,7 @@ void table_reader_add(struct table_reader *reader, uint64_t offset, uint64_t ent
         uint64_t left = entries * ENTRY_SIZE;
         while (left) {
                 if (reader->used == reader->capacity ||
-                    reader->piece_count == TABLE_READER_PIECES)
+                    reader->piece_count == reader->piece_capacity)
                         table_reader_flush(reader);
                 uint64_t room = reader->capacity - reader->used;
                 uint64_t length = left < room ? left : room;

@@ -20,19 +20,25 @@ struct table_piece {
         table_visitor *visit;
 };
 
-#define TABLE_READER_PIECES 64u
-
 struct table_reader {
         void *context; /* for the visitors */
         uint8_t *buffer;
         uint64_t capacity; /* bytes, a multiple of 8 */
         uint64_t used;
         uint32_t piece_count;
-        struct table_piece pieces[TABLE_READER_PIECES];
+        uint32_t piece_capacity;
+        struct table_piece *pieces;
 };
 
-/* `expected`: bytes of all tables together, about.  False if the arena is exhausted. */
-bool table_reader_init(struct table_reader *reader, uint64_t expected, void *context);
+/* What is going to be read, about. */
+struct table_reader_load {
+        uint64_t tables;
+        uint64_t bytes; /* of the large ones together */
+};
+
+/* False if the arena is exhausted. */
+bool table_reader_init(struct table_reader *reader, struct table_reader_load expected,
+                       void *context);
 
 /* Have `visit` see the `entries` entries at `offset`; the bytes' range must not
  * overflow.  It is called before table_reader_flush() returns at the latest; it must
