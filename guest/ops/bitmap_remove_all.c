@@ -87,29 +87,33 @@ static enum abi_code read_table(struct batch *batch, const struct directory_entr
         return code;
 }
 
-/* How many pieces all tables are read in at the most. */
+/* How many pieces all tables are read in at the most: one more for each batch's end. */
 static uint64_t count_pieces(const struct image *image)
 {
         struct directory_entry entry;
-        uint64_t count = 0;
+        uint64_t count = 1;
+        uint64_t bytes = 0;
         for (uint64_t position = 0;
              directory_entry_at(&image->directory, position, &entry);
-             position += entry.length)
-                count += entry.table_entries * 8ull / BATCH_BYTES + 2;
-        return count;
+             position += entry.length) {
+                count++;
+                bytes += entry.table_entries * 8ull;
+        }
+        return count + bytes / BATCH_BYTES;
 }
 
 static enum abi_code begin(struct batch *batch)
 {
         struct edit *edit = batch->edit;
-        /* A table and a run of data for each. */
-        enum abi_code code = release_begin(
-            edit->image, 2ull * edit->image->directory.count + 8, 0, &edit->release);
-        if (code)
-                return code;
+        /* All of this is written to, and little of the claims where tables lie side by
+         * side: first what the directory's check has touched already. */
         edit->seen = arena_alloc(count_pieces(edit->image) * sizeof *edit->seen);
         batch->bytes = arena_alloc(BATCH_BYTES);
-        return edit->seen && batch->bytes ? ABI_OK : ABI_TOO_LARGE;
+        if (!edit->seen || !batch->bytes)
+                return ABI_TOO_LARGE;
+        /* A table and a run of data for each. */
+        return release_begin(edit->image, 2ull * edit->image->directory.count + 8, 0,
+                             &edit->release);
 }
 
 enum abi_code edit_claim_all(struct edit *edit)
