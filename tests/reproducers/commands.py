@@ -22,6 +22,10 @@ class Command:
     writes: bool = False
     bare: bool = False
 
+    @property
+    def repairs(self):
+        return "-r" in self.arguments
+
 
 COMMANDS = (
     Command("bitmap --add", ("bitmap", "--add", IMAGE, "new"), True),

@@ -91,7 +91,8 @@ class Attacked(harness.Case):
 
     def judge(self, attack, command, done, wanted):
         self.assertEqual((done.code, done.line), (wanted.code, wanted.line))
-        self.assertLessEqual(done.kibibytes, attack.mebibytes << 10)
+        mebibytes = command.repairs and attack.repair_mebibytes or attack.mebibytes
+        self.assertLessEqual(done.kibibytes, mebibytes << 10)
         self.assertGreater(done.kibibytes, 256, "this was not measured")
         self.assertLessEqual(done.seconds, attack.seconds)
         self.assertEqual(done.left, ())

@@ -14,7 +14,7 @@ class Attack:
     """`make` gives the bytes of the file.  `what` the image does; what a `naive` program does
     with it; the `model`: a published bug of this kind, if there is one.  `names`: what the image
     wants to have opened, as it would be seen in a system call.  `mebibytes` of memory and
-    `seconds` bound every command."""
+    `seconds` bound every command; `repair_mebibytes`, if not 0, that of a repair instead."""
 
     name: str
     what: str
@@ -23,6 +23,7 @@ class Attack:
     model: str = ""
     names: tuple = ()
     mebibytes: int = 8
+    repair_mebibytes: int = 0
     seconds: int = 10
 
 

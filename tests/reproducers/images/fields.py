@@ -51,7 +51,7 @@ def extension_length_wraps():
 
 @attack("extensions-without-end", "A header cluster of 2 MiB, full of empty extensions, without an "
         "end.", "Keeps a list of all 262,131 of them, or goes on in the next cluster.",
-        mebibytes=16)
+        mebibytes=16, repair_mebibytes=128)  # for any image with clusters of 2 MiB
 def extensions_without_end():
     image = Builder(cluster_bits=21)
     image.set(autoclear=0)
