@@ -13,6 +13,7 @@
  * it was where it could be read;
  *   - looking twice shows the same; repairing twice does nothing the second time.
  */
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,12 +122,16 @@ static void fill_call(const struct guest_run *run, struct abi_call *call)
 
 static void open_hosts(struct guest_run *run)
 {
-        const struct native_options options = {
-            .image_capacity = CAPACITY, .memory_limit = MEMORY, .keep_arena = KEEP_ARENA};
+        const struct native_options options = {.image_capacity = CAPACITY,
+                                               .memory_limit = MEMORY,
+                                               .keep_arena = KEEP_ARENA,
+                                               .bare_trace = true};
         run->host = native_host_create(&options);
         run->looker = native_host_create(&options);
         if (!run->host || !run->looker)
                 abort();
+        mallopt(M_MMAP_THRESHOLD, 32 << 20);
+        mallopt(M_TRIM_THRESHOLD, 1 << 30);
         run->image = native_host_image(run->host);
 }
 

@@ -52,7 +52,8 @@ struct native_outcome guest_run_program(struct native_host *host, void (*program
                                         enum guest_rights rights,
                                         struct guest_told *told);
 
-/* The checker's view of an image: told->has_sums where it came so far. */
+/* The checker's view of one of the two hosts' images, whose trace is lost: told->has_sums
+ * where it came so far. */
 void guest_run_check(const struct guest_run *run, const struct native_image *image,
                      struct guest_told *told);
 

@@ -57,6 +57,7 @@ struct native_host *native_host_create(const struct native_options *options)
                 return NULL;
         host->block_device = options->block_device;
         host->keep_arena = options->keep_arena;
+        host->bare_trace = options->bare_trace;
         host->memory_limit =
             options->memory_limit ? options->memory_limit : DEFAULT_MEMORY;
         host->arena_reserved = MAX_MEMORY;

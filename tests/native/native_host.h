@@ -53,6 +53,8 @@ struct native_options {
         /* The arena's pages stay from run to run, cleared by hand: runs are quicker, and
          * native_host_arena_used() has no meaning. */
         bool keep_arena;
+        /* The trace's events have no bytes, but those that undoing takes. */
+        bool bare_trace;
 };
 
 /* NULL where memory cannot be reserved. */

@@ -52,6 +52,7 @@ struct native_host {
         uint8_t *arena;
         uint64_t arena_reserved;
         bool keep_arena;
+        bool bare_trace;
         uint64_t arena_written; /* by the last run, at most; where it is kept */
         struct abi_call call;
         struct abi_doorbell *doorbell;

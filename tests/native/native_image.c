@@ -25,6 +25,7 @@ bool native_image_create(struct native_image *image, uint64_t capacity,
 {
         memset(image, 0, sizeof *image);
         image->capacity = capacity ? capacity : NATIVE_IMAGE_DEFAULT_CAPACITY;
+        image->capacity = (image->capacity + block_size - 1) / block_size * block_size;
         image->block_size = block_size;
         image->bytes = reserve(image->capacity);
         image->written = reserve(map_bytes(image));
@@ -48,7 +49,7 @@ static void zero(uint8_t *bytes, uint64_t length)
 {
         const uint64_t page = 4096;
         uint64_t lead = (page - (uintptr_t)bytes % page) % page;
-        if (length < 64 * page) {
+        if (length < 4096 * page) {
                 memset(bytes, 0, length);
                 return;
         }
@@ -61,6 +62,36 @@ static void zero(uint8_t *bytes, uint64_t length)
 static bool bit(const struct native_image *image, uint64_t block)
 {
         return image->written[block / 64] >> (block % 64) & 1;
+}
+
+/* The first block from `block` on that was written, or was not; `end` where none is. */
+static uint64_t find(const struct native_image *image, uint64_t block, uint64_t end,
+                     bool written)
+{
+        const uint64_t flip = written ? 0 : UINT64_MAX;
+        while (block < end) {
+                uint64_t word = (image->written[block / 64] ^ flip) >> (block % 64);
+                if (word) {
+                        block += (uint64_t)__builtin_ctzll(word);
+                        return block < end ? block : end;
+                }
+                block = (block / 64 + 1) * 64;
+        }
+        return end;
+}
+
+bool native_image_data(const struct native_image *image, uint64_t from, uint64_t *offset,
+                       uint64_t *length)
+{
+        const uint64_t size = image->block_size;
+        uint64_t end = (image->high_water + size - 1) / size;
+        uint64_t block = find(image, from / size, end, true);
+        if (block == end)
+                return false;
+        end = find(image, block, end, false) * size;
+        *offset = block * size;
+        *length = end - *offset;
+        return true;
 }
 
 static void mark_written(struct native_image *image, uint64_t offset, uint64_t length)
@@ -80,9 +111,24 @@ static void mark_holes(struct native_image *image, uint64_t offset, uint64_t end
                 image->written[b / 64] &= ~(1ull << (b % 64));
 }
 
+/* Zero what was written of [from, to): the rest is zeros. */
+static void zero_data(struct native_image *image, uint64_t from, uint64_t to)
+{
+        uint64_t offset;
+        uint64_t length;
+        for (uint64_t at = from; at < to; at = offset + length) {
+                if (!native_image_data(image, at, &offset, &length))
+                        return;
+                uint64_t first = offset > from ? offset : from;
+                uint64_t end = offset + length < to ? offset + length : to;
+                if (first < end)
+                        zero(image->bytes + first, end - first);
+        }
+}
+
 void native_image_clear(struct native_image *image)
 {
-        zero(image->bytes, image->high_water);
+        zero_data(image, 0, image->high_water);
         zero((uint8_t *)image->written,
              (image->high_water / image->block_size / 64 + 1) * 8);
         image->size = 0;
@@ -118,7 +164,7 @@ bool native_image_resize(struct native_image *image, uint64_t size)
         if (size > image->capacity)
                 return false;
         if (size < image->high_water) {
-                zero(image->bytes + size, image->high_water - size);
+                zero_data(image, size, image->high_water);
                 mark_holes(image, size, image->high_water + image->block_size);
                 image->high_water = size;
         }
@@ -132,7 +178,7 @@ void native_image_punch(struct native_image *image, uint64_t offset, uint64_t le
                 return;
         if (length > image->size - offset)
                 length = image->size - offset;
-        zero(image->bytes + offset, length);
+        zero_data(image, offset, offset + length);
         mark_holes(image, offset, offset + length);
 }
 
@@ -148,30 +194,27 @@ bool native_image_is_hole(const struct native_image *image, uint64_t offset,
         return true;
 }
 
-/* 64 blocks, a word of the map, up to where `from` ends.  Holes are zeros like any. */
-static void copy_blocks(struct native_image *to, const struct native_image *from,
-                        uint64_t word)
+/* What is going to be overwritten need not be zeroed. */
+static void forget_common(struct native_image *to, const struct native_image *from)
 {
-        uint64_t most = 64ull * from->block_size;
-        uint64_t offset = word * most;
-        uint64_t left = from->high_water - offset;
-        uint64_t length = left < most ? left : most;
-        if (from->written[word])
-                memcpy(to->bytes + offset, from->bytes + offset, length);
-        else if (to->written[word])
-                zero(to->bytes + offset, length);
-        to->written[word] = from->written[word];
+        uint64_t words = from->high_water / from->block_size / 64 + 1;
+        for (uint64_t i = 0; i < words; i++)
+                to->written[i] &= ~from->written[i];
 }
 
 bool native_image_copy(struct native_image *to, const struct native_image *from)
 {
-        uint64_t most = 64ull * from->block_size;
+        uint64_t offset;
+        uint64_t length;
         if (from->size > to->capacity || from->block_size != to->block_size)
                 return false;
-        if (to->high_water > from->high_water)
-                native_image_resize(to, from->high_water);
-        for (uint64_t word = 0; word * most < from->high_water; word++)
-                copy_blocks(to, from, word);
+        forget_common(to, from);
+        native_image_clear(to);
+        for (uint64_t at = 0; native_image_data(from, at, &offset, &length);
+             at = offset + length)
+                memcpy(to->bytes + offset, from->bytes + offset, length);
+        memcpy(to->written, from->written,
+               (from->high_water / from->block_size / 64 + 1) * 8);
         to->high_water = from->high_water;
         to->size = from->size;
         return true;
@@ -227,13 +270,14 @@ bool native_image_save_file(const struct native_image *image, const char *path)
 {
         int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         bool ok = fd >= 0 && !ftruncate(fd, (off_t)image->size);
-        for (uint64_t at = 0; ok && at < image->high_water; at += image->block_size) {
-                uint64_t length = image->high_water - at;
-                if (!bit(image, at / image->block_size))
-                        continue;
-                if (length > image->block_size)
-                        length = image->block_size;
-                ok = pwrite(fd, image->bytes + at, length, (off_t)at) == (ssize_t)length;
+        uint64_t offset;
+        uint64_t length;
+        for (uint64_t at = 0; ok && native_image_data(image, at, &offset, &length);
+             at = offset + length) {
+                if (length > image->size - offset)
+                        length = image->size - offset;
+                ok = pwrite(fd, image->bytes + offset, length, (off_t)offset) ==
+                     (ssize_t)length;
         }
         if (fd >= 0)
                 close(fd);

@@ -22,8 +22,9 @@ struct native_image {
         uint64_t *written;   /* a bit per block */
 };
 
-/* An empty image.  `capacity` 0: the default.  `block_size` is the granularity of
- * holes (512 at least).  False where the memory cannot be reserved. */
+/* An empty image.  `capacity`, rounded up to whole blocks; 0: the default.  `block_size`
+ * is the granularity of holes (512 at least).  False where the memory cannot be reserved.
+ */
 bool native_image_create(struct native_image *image, uint64_t capacity,
                          uint32_t block_size);
 void native_image_destroy(struct native_image *image);
@@ -47,6 +48,11 @@ void native_image_punch(struct native_image *image, uint64_t offset, uint64_t le
 /* True if [offset, +length) lies inside the image and was never written or punched. */
 bool native_image_is_hole(const struct native_image *image, uint64_t offset,
                           uint64_t length);
+
+/* The next blocks in a row that were written, the first of them the one of `from` or
+ * behind it; all others are zeros.  False where there are none. */
+bool native_image_data(const struct native_image *image, uint64_t from, uint64_t *offset,
+                       uint64_t *length);
 
 /* Make `to` what `from` is, holes included; same block size, capacity enough. */
 bool native_image_copy(struct native_image *to, const struct native_image *from);

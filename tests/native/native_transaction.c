@@ -95,15 +95,27 @@ enum native_status native_claim(struct native_host *host, const struct abi_reque
 
 /* ---- apply ---------------------------------------------------------------------- */
 
+/* What lies behind the old end goes with the size, when the transaction is undone. */
+static void keep_bytes(struct native_host *host, struct native_event *event,
+                       const uint8_t *bytes)
+{
+        if (host->bare_trace &&
+            (event->release || event->offset >= host->transaction.old_size))
+                return;
+        if (!host->bare_trace)
+                event->new = native_bytes(bytes, event->length);
+        event->old = malloc(event->length);
+        if (!event->old)
+                abort();
+        native_image_read(&host->image, event->offset, event->old, event->length);
+}
+
 static enum native_status write_bytes(struct native_host *host,
                                       const struct abi_request *r, const uint8_t *bytes)
 {
         if (host->fail_write && !--host->fail_write)
                 return NATIVE_WRITE_ERROR;
-        struct native_event *event = note(host, NATIVE_WRITE, r);
-        event->new = native_bytes(bytes, r->length);
-        event->old = native_bytes(bytes, r->length);
-        native_image_read(&host->image, r->offset, event->old, r->length);
+        keep_bytes(host, note(host, NATIVE_WRITE, r), bytes);
         host->outcome.bytes_written += r->length;
         return native_image_write(&host->image, r->offset, bytes, r->length)
                    ? NATIVE_OK
@@ -126,7 +138,8 @@ static enum native_status write_fresh(struct native_host *host,
 static void punch(struct native_host *host, const struct abi_request *r)
 {
         struct native_event *event = note(host, NATIVE_PUNCH, r);
-        event->old = native_bytes(host->image.bytes + r->offset, r->length);
+        if (!host->bare_trace)
+                event->old = native_bytes(host->image.bytes + r->offset, r->length);
         native_image_punch(&host->image, r->offset, r->length);
 }
 
@@ -134,7 +147,7 @@ static enum native_status truncate_image(struct native_host *host,
                                          const struct abi_request *r)
 {
         struct native_event *event = note(host, NATIVE_TRUNCATE, r);
-        if (r->offset < host->image.size)
+        if (r->offset < host->image.size && !host->bare_trace)
                 event->old = native_bytes(host->image.bytes + r->offset,
                                           host->image.size - r->offset);
         return native_image_resize(&host->image, r->offset) ? NATIVE_OK
@@ -243,7 +256,7 @@ void native_transaction_end(struct native_host *host)
                 return;
         for (size_t i = host->trace.count; i-- > t->first_event;) {
                 const struct native_event *event = &host->trace.events[i];
-                if (event->kind == NATIVE_WRITE)
+                if (event->old && event->kind == NATIVE_WRITE)
                         native_image_write(&host->image, event->offset, event->old,
                                            event->length);
         }
