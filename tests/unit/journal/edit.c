@@ -85,7 +85,7 @@ static void fill_content(struct edit *edit, struct edit_change *change)
 
                 if (kept)
                         change->content[i] = edit->after.bytes[start + i];
-                else if (start + i < edit->final_size)
+                else if (start + i < edit->final_size && !edit->zeros)
                         change->content[i] = (uint8_t)rand_r(&edit->seed);
         }
 }
@@ -118,6 +118,13 @@ void edit_plan(struct edit *edit, uint32_t step, uint64_t sector, uint64_t secto
 void edit_plan_switch(struct edit *edit, uint32_t step, uint64_t sector)
 {
         plan(edit, step, sector, 1, JOURNAL_OLD_BYTES, true);
+}
+
+void edit_plan_zero_switch(struct edit *edit, uint32_t step, uint64_t sector)
+{
+        edit->zeros = true;
+        edit_plan_switch(edit, step, sector);
+        edit->zeros = false;
 }
 
 void edit_close_batch(struct edit *edit)

@@ -37,6 +37,7 @@ struct edit_journal {
 struct edit {
         uint64_t final_size;
         unsigned int seed;
+        bool zeros; /* what is planned, instead of random content */
         struct power_file before;
         struct power_file after; /* as planned so far */
         size_t count;
@@ -57,6 +58,7 @@ void edit_begin(struct edit *edit, const struct journal_place *place,
 void edit_plan(struct edit *edit, uint32_t step, uint64_t sector, uint64_t sectors,
                enum journal_old old);
 void edit_plan_switch(struct edit *edit, uint32_t step, uint64_t sector);
+void edit_plan_zero_switch(struct edit *edit, uint32_t step, uint64_t sector);
 
 void edit_close_batch(struct edit *edit);
 

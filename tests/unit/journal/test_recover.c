@@ -5,6 +5,7 @@
  */
 #include "cmocka_all.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +142,31 @@ static void a_file_that_ends_inside_the_switch_keeps_its_size(void **state)
         journal_found_close(found);
         assert_true(power_files_equal(&edit->image.disk, &edit->edit.after));
         assert_false(edit->image.lengthened);
+}
+
+/* Behind its end the file reads as zeros, which may be what the switch was to write. */
+static void a_switch_behind_the_end_of_the_file_is_not_there(void **state)
+{
+        struct interrupted *edit = *state;
+        struct image_io io = power_image_io(&edit->image);
+        struct journal_found *found;
+        struct power_file before = edit->edit.before;
+        const uint64_t sector = before.size / 512 + 2;
+
+        edit_release(&edit->edit);
+        assert_int_equal(unlink(edit->place.path), 0);
+        edit_begin(&edit->edit, &edit->place, &before, (sector + 1) * 512, 4);
+        edit_plan_zero_switch(&edit->edit, 1, sector);
+        edit_close_batch(&edit->edit);
+        edit_abandon(&edit->edit);
+        expect_verdict(edit, JOURNAL_VERDICT_UNDO);
+        found = interrupted_open(edit);
+        assert_int_equal(journal_found_complete(found, &io), -ESTALE);
+        journal_found_close(found);
+        interrupted_expect_recovery(edit);
+        put_journal_back(edit);
+        interrupted_apply(edit, 1);
+        expect_verdict(edit, JOURNAL_VERDICT_COMPLETE);
 }
 
 /* ---- somebody else has written ------------------------------------------------------
@@ -306,6 +332,7 @@ int main(void)
             TEST(an_edit_with_its_switch_is_complete),
             TEST(an_edit_whose_switch_was_not_journaled_is_undone),
             TEST(a_file_that_ends_inside_the_switch_keeps_its_size),
+            TEST(a_switch_behind_the_end_of_the_file_is_not_there),
             TEST(a_size_that_the_edit_did_not_give_is_another_writers),
             TEST(foreign_bytes_in_any_journaled_sector_are_another_writers),
             TEST(contents_that_changed_places_are_another_writers),
