@@ -35,6 +35,17 @@ static void remove_own(void)
         remove_directory(own);
 }
 
+/* Whose directory it is; 0 where it is none of these. */
+static pid_t owner(const char *name)
+{
+        char again[sizeof PREFIX + 3 * sizeof(int)];
+        if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
+                return 0;
+        int process = atoi(name + strlen(PREFIX));
+        snprintf(again, sizeof again, "%s%d", PREFIX, process);
+        return process > 0 && !strcmp(again, name) ? process : 0;
+}
+
 /* A fuzzer ends by SIGKILL. */
 static void remove_left(void)
 {
@@ -42,11 +53,9 @@ static void remove_left(void)
         struct dirent *entry;
         DIR *parent = opendir(PARENT);
         while (parent && (entry = readdir(parent))) {
-                if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
-                        continue;
-                pid_t process = atoi(entry->d_name + strlen(PREFIX));
+                pid_t process = owner(entry->d_name);
                 snprintf(path, sizeof path, "%s/%s", PARENT, entry->d_name);
-                if (process > 0 && kill(process, 0) && errno == ESRCH)
+                if (process && kill(process, 0) && errno == ESRCH)
                         remove_directory(path);
         }
         if (parent)
