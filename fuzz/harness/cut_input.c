@@ -3,19 +3,9 @@
 
 #include <string.h>
 
+#include "fuzz/harness/input_bytes.h"
 #include "guest/abi.h"
 #include "journal/bytes.h"
-
-static uint16_t load16(const uint8_t *data)
-{
-        return (uint16_t)(data[0] | data[1] << 8);
-}
-
-static void store16(uint8_t *data, uint16_t value)
-{
-        data[0] = (uint8_t)value;
-        data[1] = (uint8_t)(value >> 8);
-}
 
 bool cut_input_step(const uint8_t *data, size_t size, size_t index, struct cut_step *step)
 {
@@ -32,9 +22,9 @@ bool cut_input_step(const uint8_t *data, size_t size, size_t index, struct cut_s
         step->granularity = data[8];
         step->source_count = data[9] % (CUT_INPUT_SOURCES + 1);
         memcpy(step->sources, data + 10, CUT_INPUT_SOURCES);
-        step->cut = load16(data + 14);
+        step->cut = load_le16(data + 14);
         step->chosen = load_le64(data + 16);
-        step->size = load16(data + 24) % CUT_INPUT_SECTORS;
+        step->size = load_le16(data + 24) % CUT_INPUT_SECTORS;
         step->second_cut = data[26];
         return true;
 }
@@ -52,8 +42,8 @@ void cut_input_encode(const struct cut_step *step, uint8_t *data)
         data[8] = step->granularity;
         data[9] = step->source_count;
         memcpy(data + 10, step->sources, CUT_INPUT_SOURCES);
-        store16(data + 14, step->cut);
+        store_le16(data + 14, step->cut);
         store_le64(data + 16, step->chosen);
-        store16(data + 24, step->size);
+        store_le16(data + 24, step->size);
         data[26] = step->second_cut;
 }

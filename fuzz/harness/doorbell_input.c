@@ -2,18 +2,8 @@
 #include "fuzz/harness/doorbell_input.h"
 
 #include "fuzz/harness/doorbell_guest.h"
+#include "fuzz/harness/input_bytes.h"
 #include "guest/abi.h"
-
-static uint16_t load_le16(const uint8_t *bytes)
-{
-        return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
-static void store_le16(uint8_t *bytes, uint16_t value)
-{
-        bytes[0] = (uint8_t)value;
-        bytes[1] = (uint8_t)(value >> 8);
-}
 
 struct doorbell_head doorbell_head_decode(const uint8_t *bytes)
 {

@@ -3,18 +3,8 @@
 
 #include <string.h>
 
+#include "fuzz/harness/input_bytes.h"
 #include "journal/bytes.h"
-
-static uint16_t load16(const uint8_t *data)
-{
-        return (uint16_t)(data[0] | data[1] << 8);
-}
-
-static void store16(uint8_t *data, uint32_t value)
-{
-        data[0] = (uint8_t)value;
-        data[1] = (uint8_t)(value >> 8);
-}
 
 bool journal_input_decode(const uint8_t *data, size_t size, struct journal_input *input)
 {
@@ -24,8 +14,8 @@ bool journal_input_decode(const uint8_t *data, size_t size, struct journal_input
         input->file = data[1];
         input->examiner = data[2];
         input->ending = data[3] % 5;
-        input->old_size = load16(data + 4) % (JOURNAL_INPUT_MAX_IMAGE + 1);
-        input->final_size = input->old_size + load16(data + 6);
+        input->old_size = load_le16(data + 4) % (JOURNAL_INPUT_MAX_IMAGE + 1);
+        input->final_size = input->old_size + load_le16(data + 6);
         if (input->final_size > JOURNAL_INPUT_MAX_IMAGE)
                 input->final_size = JOURNAL_INPUT_MAX_IMAGE;
         input->applied = data[8];
@@ -34,7 +24,7 @@ bool journal_input_decode(const uint8_t *data, size_t size, struct journal_input
         input->fault = data[11];
         input->holes = data[12];
         input->second_cut = data[13];
-        input->size = load16(data + 14);
+        input->size = load_le16(data + 14);
         input->sectors = load_le32(data + 16);
         input->chosen = load_le64(data + 24);
         input->rest = data + JOURNAL_INPUT_HEAD;
@@ -53,8 +43,8 @@ bool journal_input_piece(const struct journal_input *input, size_t index,
         piece->flags = data[1];
         piece->steps = data[2];
         piece->sectors = data[3];
-        piece->where = load16(data + 4);
-        piece->content = load16(data + 6);
+        piece->where = load_le16(data + 4);
+        piece->content = load_le16(data + 6);
         piece->value = load_le64(data + 8);
         return true;
 }
@@ -66,15 +56,15 @@ void journal_input_encode(const struct journal_input *input, uint8_t *data)
         data[1] = input->file;
         data[2] = input->examiner;
         data[3] = input->ending;
-        store16(data + 4, input->old_size);
-        store16(data + 6, input->final_size - input->old_size);
+        store_le16(data + 4, input->old_size);
+        store_le16(data + 6, input->final_size - input->old_size);
         data[8] = input->applied;
         data[9] = input->state;
         data[10] = input->cut;
         data[11] = input->fault;
         data[12] = input->holes;
         data[13] = input->second_cut;
-        store16(data + 14, input->size);
+        store_le16(data + 14, input->size);
         store_le32(data + 16, input->sectors);
         store_le64(data + 24, input->chosen);
 }
@@ -85,7 +75,7 @@ void journal_input_encode_piece(const struct journal_piece *piece, uint8_t *data
         data[1] = piece->flags;
         data[2] = piece->steps;
         data[3] = piece->sectors;
-        store16(data + 4, piece->where);
-        store16(data + 6, piece->content);
+        store_le16(data + 4, piece->where);
+        store_le16(data + 6, piece->content);
         store_le64(data + 8, piece->value);
 }
