@@ -3,22 +3,11 @@
 
 #include <stdlib.h>
 
-#include "tests/native/image_maker.h"
+#include "fuzz/harness/made_kinds.h"
 
-struct kind {
-        const char *name;
-        struct made_options options;
-};
-
-#define SMALL .cluster_bits = 9, .virtual_size = 20 * 512
-#define TWO                                                                              \
-        .bitmap_count = 2,                                                               \
-        .bitmaps = {                                                                     \
-            {.name = "a", .granularity_bits = 9, .fill = MADE_DATA, .flags = 2},         \
-            {.name = "bb", .granularity_bits = 9, .fill = MADE_SPARSE, .seed = 1}}
 #define BACKING "../base/of/all/images.qcow2"
 
-static const struct kind kinds[] = {
+static const struct made_kind kinds[] = {
     {"two", {SMALL, .data_clusters = 3, TWO}},
     {"none", {SMALL, .data_clusters = 3}},
     {"backing", {SMALL, .data_clusters = 2, .backing = BACKING, TWO}},
@@ -36,35 +25,13 @@ static const struct kind kinds[] = {
       .record_before = 376}},
     {"snapshots", {SMALL, .data_clusters = 2, .snapshots = 2, TWO}},
     {"records", {SMALL, .record_before = 20, .record_behind = 12, TWO}},
-    {"records-one",
-     {SMALL, .record_before = 20, .record_behind = 12, .bitmap_count = 1,
-      .bitmaps = {{.name = "a", .granularity_bits = 9, .fill = MADE_DATA}}}},
+    {"records-one", {SMALL, .record_before = 20, .record_behind = 12, ONE}},
     {"large-records",
-     {.cluster_bits = 12,
-      .virtual_size = 64 * 512,
-      .record_behind = 500,
-      .bitmap_count = 1,
-      .bitmaps = {{.name = "a", .granularity_bits = 9, .fill = MADE_DATA}}}},
-    {"emptied", {SMALL, .emptied_record = true, .record_behind = 12}},
-    {"stale", {SMALL, .stale = true, TWO}},
-    {"short-header", {SMALL, .header_length = 104, .data_clusters = 1, TWO}},
-    {"free", {SMALL, .free_clusters = 6, TWO}},
-    {"cut",
-     {SMALL, .cut = 60, .bitmap_count = 1,
-      .bitmaps = {{.name = "a", .granularity_bits = 9, .fill = MADE_DATA}}}},
-    {"in-use",
-     {SMALL, .bitmap_count = 2,
-      .bitmaps = {{.name = "a", .granularity_bits = 9, .fill = MADE_DATA, .flags = 1},
-                  {.name = "bb", .granularity_bits = 9, .fill = MADE_ONES}}}},
+     {.cluster_bits = 12, .virtual_size = 64 * 512, .record_behind = 500, ONE}},
+    KINDS_UNUSUAL,
     {"extra",
      {SMALL, .bitmap_count = 2,
-      .bitmaps = {{.name = "a",
-                   .granularity_bits = 10,
-                   .fill = MADE_ONES,
-                   .flags = 4,
-                   .extra_length = 12,
-                   .dirty_tail = true},
-                  {.name = "bb", .granularity_bits = 10, .fill = MADE_DATA}}}},
+      .bitmaps = {{EXTRA}, {.name = "bb", .granularity_bits = 10, .fill = MADE_DATA}}}},
     {"unknown-autoclear", {SMALL, .autoclear = 1ull << 40, TWO}},
     {"unknown-autoclear-none", {SMALL, .autoclear = 1ull << 40}},
     {"full-block",

@@ -7,19 +7,11 @@
 #include <string.h>
 
 #include "fuzz/guest_state.h"
+#include "fuzz/harness/guest_hosts.h"
 #include "fuzz/harness/guest_names.h"
 #include "guest/ops/bitmap.h"
 #include "guest/ops/repair.h"
 #include "guest/ops/resize.h"
-
-#define MEMORY (64ull << 20)
-
-/* Clearing it by hand would meet the poison of fuzz/arena_guard.c. */
-#ifdef INSTAR_SANITIZE
-#define KEEP_ARENA false
-#else
-#define KEEP_ARENA true
-#endif
 
 void cut_complain(const struct cut_run *run, const char *format, ...)
 {
@@ -36,13 +28,10 @@ void cut_complain(const struct cut_run *run, const char *format, ...)
 
 void cut_run_open(struct cut_run *run)
 {
-        const struct native_options options = {.image_capacity = CUT_CAPACITY,
-                                               .memory_limit = MEMORY,
-                                               .keep_arena = KEEP_ARENA};
-        run->host = native_host_create(&options);
-        run->looker = native_host_create(&options);
-        if (!run->host || !run->looker ||
-            !native_image_create(&run->before, CUT_CAPACITY, 512) ||
+        struct guest_hosts hosts = guest_hosts_open(CUT_CAPACITY, false);
+        run->host = hosts.host;
+        run->looker = hosts.looker;
+        if (!native_image_create(&run->before, CUT_CAPACITY, 512) ||
             !native_image_create(&run->state, CUT_CAPACITY, 512) ||
             !native_image_create(&run->origin, CUT_CAPACITY, 512))
                 abort();
@@ -50,23 +39,6 @@ void cut_run_open(struct cut_run *run)
 }
 
 /* ---- the call --------------------------------------------------------------------- */
-
-static void fill_sources(struct cut_run *run)
-{
-        struct abi_call *call = &run->call;
-        uint32_t used = 0;
-        for (uint32_t i = 0; i < run->step.source_count; i++) {
-                uint8_t name[ABI_MAX_NAME];
-                uint32_t length = guest_name(run->image, run->step.sources[i], name);
-                if (length > ABI_NAMES_POOL - used)
-                        return;
-                memcpy(call->names + used, name, length);
-                call->source_offset[i] = (uint16_t)used;
-                call->source_length[i] = (uint16_t)length;
-                call->source_count = i + 1;
-                used += length;
-        }
-}
 
 static uint32_t call_flags(const struct cut_step *step)
 {
@@ -97,7 +69,7 @@ static void fill_call(struct cut_run *run)
                 call->actions[call->action_count] = step->actions[call->action_count];
         call->granularity = step->granularity ? 512ull << step->granularity % 8 : 0;
         call->target_length = guest_name(run->image, step->target, call->target);
-        fill_sources(run);
+        guest_sources(run->image, step->sources, step->source_count, call);
 }
 
 /* ---- runs ------------------------------------------------------------------------- */

@@ -13,12 +13,12 @@
  * it was where it could be read;
  *   - looking twice shows the same; repairing twice does nothing the second time.
  */
-#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fuzz/counts.h"
+#include "fuzz/harness/guest_hosts.h"
 #include "fuzz/harness/guest_names.h"
 #include "fuzz/harness/guest_run.h"
 #include "fuzz/harness/harness.h"
@@ -40,15 +40,6 @@ const char *const fuzz_count_words[FUZZ_COUNTS] = {
 
 #define CAPACITY                                                                         \
         (128ull << 20) /* of an image: growth beyond it fails as a full disk does */
-#define MEMORY (64ull << 20)
-
-/* Clearing it by hand would meet the poison of fuzz/arena_guard.c. */
-#ifdef INSTAR_SANITIZE
-#define KEEP_ARENA false
-#else
-#define KEEP_ARENA true
-#endif
-
 struct operation {
         void (*program)(void);
         uint32_t flags; /* that its command may set */
@@ -76,22 +67,6 @@ static uint64_t granularity(uint8_t choice)
         return choice < 64 ? 1ull << choice : choice * 1021ull;
 }
 
-static void fill_sources(const struct guest_run *run, struct abi_call *call)
-{
-        uint8_t name[ABI_MAX_NAME];
-        uint32_t used = 0;
-        for (uint32_t i = 0; i < run->input.source_count; i++) {
-                uint32_t length = guest_name(run->image, run->input.sources[i], name);
-                if (length > ABI_NAMES_POOL - used)
-                        return;
-                memcpy(call->names + used, name, length);
-                call->source_offset[i] = (uint16_t)used;
-                call->source_length[i] = (uint16_t)length;
-                call->source_count = i + 1;
-                used += length;
-        }
-}
-
 static bool removes_all(const struct guest_input *input)
 {
         return input->action_count && input->actions[0] == ABI_ACTION_REMOVE_ALL;
@@ -109,7 +84,7 @@ static void fill_call(const struct guest_run *run, struct abi_call *call)
                 call->actions[i] = input->actions[i];
         if (!removes_all(input) || input->operation == GUEST_MAP)
                 call->target_length = guest_name(run->image, input->target, call->target);
-        fill_sources(run, call);
+        guest_sources(run->image, input->sources, input->source_count, call);
         call->columns = input->columns;
         call->size = input->size;
         call->size_mode = input->size_mode;
@@ -122,16 +97,9 @@ static void fill_call(const struct guest_run *run, struct abi_call *call)
 
 static void open_hosts(struct guest_run *run)
 {
-        const struct native_options options = {.image_capacity = CAPACITY,
-                                               .memory_limit = MEMORY,
-                                               .keep_arena = KEEP_ARENA,
-                                               .bare_trace = true};
-        run->host = native_host_create(&options);
-        run->looker = native_host_create(&options);
-        if (!run->host || !run->looker)
-                abort();
-        mallopt(M_MMAP_THRESHOLD, 32 << 20);
-        mallopt(M_TRIM_THRESHOLD, 1 << 30);
+        struct guest_hosts hosts = guest_hosts_open(CAPACITY, true);
+        run->host = hosts.host;
+        run->looker = hosts.looker;
         run->image = native_host_image(run->host);
 }
 

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "guest/abi.h"
 #include "tests/native/image_maker.h"
 
 #define TYPE_BITMAPS 0x23852875u
@@ -59,4 +58,21 @@ uint32_t guest_name(const struct native_image *image, uint8_t choice, uint8_t *n
 {
         uint32_t length = choice < 128 ? own_name(image, choice, name) : 0;
         return length ? length : odd_name(choice, name);
+}
+
+void guest_sources(const struct native_image *image, const uint8_t *choices,
+                   uint32_t count, struct abi_call *call)
+{
+        uint8_t name[ABI_MAX_NAME];
+        uint32_t used = 0;
+        for (uint32_t i = 0; i < count; i++) {
+                uint32_t length = guest_name(image, choices[i], name);
+                if (length > ABI_NAMES_POOL - used)
+                        return;
+                memcpy(call->names + used, name, length);
+                call->source_offset[i] = (uint16_t)used;
+                call->source_length[i] = (uint16_t)length;
+                call->source_count = i + 1;
+                used += length;
+        }
 }

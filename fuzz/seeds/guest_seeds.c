@@ -8,51 +8,22 @@
 #include <string.h>
 
 #include "fuzz/harness/guest_input.h"
-#include "tests/native/image_maker.h"
-
-struct seed_image {
-        const char *name;
-        struct made_options options;
-};
+#include "fuzz/harness/made_kinds.h"
 
 struct seed_call {
         const char *name;
         struct guest_input input;
 };
 
-#define SMALL .cluster_bits = 9, .virtual_size = 20 * 512
-#define TWO                                                                              \
-        .bitmap_count = 2,                                                               \
-        .bitmaps = {                                                                     \
-            {.name = "a", .granularity_bits = 9, .fill = MADE_DATA, .flags = 2},         \
-            {.name = "bb", .granularity_bits = 9, .fill = MADE_SPARSE, .seed = 1}}
-
-static const struct seed_image images[] = {
+static const struct made_kind images[] = {
     {"plain", {SMALL, .data_clusters = 3}},
     {"two", {SMALL, .data_clusters = 3, TWO}},
     {"backing", {SMALL, .data_clusters = 2, .backing = "base.img", TWO}},
     {"backing-none", {SMALL, .data_clusters = 2, .backing = "base.img"}},
     {"snapshots", {SMALL, .data_clusters = 2, .snapshots = 2, TWO}},
     {"records", {SMALL, .record_before = 20, .record_behind = 12, TWO}},
-    {"emptied", {SMALL, .emptied_record = true, .record_behind = 12}},
-    {"stale", {SMALL, .stale = true, TWO}},
-    {"short-header", {SMALL, .header_length = 104, .data_clusters = 1, TWO}},
-    {"free", {SMALL, .free_clusters = 6, TWO}},
-    {"cut",
-     {SMALL, .cut = 60, .bitmap_count = 1,
-      .bitmaps = {{.name = "a", .granularity_bits = 9, .fill = MADE_DATA}}}},
-    {"in-use",
-     {SMALL, .bitmap_count = 2,
-      .bitmaps = {{.name = "a", .granularity_bits = 9, .fill = MADE_DATA, .flags = 1},
-                  {.name = "bb", .granularity_bits = 9, .fill = MADE_ONES}}}},
-    {"extra",
-     {SMALL, .bitmap_count = 1,
-      .bitmaps = {{.name = "a",
-                   .granularity_bits = 10,
-                   .fill = MADE_ONES,
-                   .flags = 4,
-                   .extra_length = 12,
-                   .dirty_tail = true}}}},
+    KINDS_UNUSUAL,
+    {"extra", {SMALL, .bitmap_count = 1, .bitmaps = {{EXTRA}}}},
     {"unknown-autoclear", {SMALL, .autoclear = 1ull << 40, TWO}},
     {"dirty", {SMALL, .incompatible = 1, .data_clusters = 1}},
     {"data-file", {SMALL, .incompatible = 4, TWO}},
@@ -113,7 +84,7 @@ static void write_pieces(const struct native_image *image, FILE *file)
         }
 }
 
-static bool write_seed(const char *directory, const struct seed_image *made,
+static bool write_seed(const char *directory, const struct made_kind *made,
                        const struct native_image *image, const struct seed_call *call)
 {
         char path[4096];
