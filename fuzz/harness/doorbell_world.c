@@ -2,7 +2,6 @@
 #include "fuzz/harness/doorbell_world.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fuzz/harness/tmpfs_directory.h"
 #include "host/vmm/signals.h"
 #include "journal/format.h"
 #include "journal/found.h"
@@ -119,26 +119,14 @@ static int take_report(void *context, uint64_t kind, const uint8_t *bytes, size_
         return kind == 1 ? -EBADMSG : 0;
 }
 
-static void clean_up(void)
-{
-        unlinkat(place.directory_fd, place.name, 0);
-}
-
-/* All processes share the directory, which stays: of one that is killed, a file is left
- * at most. */
 static void make_place(void)
 {
-        char directory[64];
+        struct tmpfs_directory directory;
 
-        snprintf(directory, sizeof directory, "/dev/shm/instar-fuzz-%u", geteuid());
-        must(!mkdir(directory, 0700) || errno == EEXIST);
-        place.directory_fd =
-            open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        must(place.directory_fd >= 0);
-        snprintf(place.name, sizeof place.name, "disk-%d%s", getpid(), JOURNAL_SUFFIX);
-        must(asprintf(&place.path, "%s/%s", directory, place.name) > 0);
-        unlinkat(place.directory_fd, place.name, 0);
-        atexit(clean_up);
+        tmpfs_directory_make(&directory);
+        place.directory_fd = directory.fd;
+        snprintf(place.name, sizeof place.name, "disk%s", JOURNAL_SUFFIX);
+        must(asprintf(&place.path, "%s/%s", directory.path, place.name) > 0);
         identity.kind = JOURNAL_IDENTITY_INODE;
         identity.length = 20;
         memset(identity.bytes, 0x5a, identity.length);
