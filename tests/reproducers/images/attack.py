@@ -24,7 +24,7 @@ class Attack:
     names: tuple = ()
     mebibytes: int = 8
     repair_mebibytes: int = 0
-    seconds: int = 10
+    seconds: int = 20
 
 
 def attack(name, what, naive, model="", names=(), **bounds):
