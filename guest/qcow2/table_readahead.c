@@ -14,6 +14,9 @@
 #define MAX_PIECES ABI_MAX_REQUESTS
 #define TAIL_BYTES (256ull << 10)
 
+/* "Bitmap directory entry": 24 bytes and a name, a multiple of 8. */
+#define SMALLEST_ENTRY 32u
+
 /* All tables together that are worth to be kept: bytes, and of the arena one part in so
  * many. */
 #define KEPT_BYTES (1ull << 20)
@@ -138,9 +141,11 @@ static bool has_tail_buffer(void)
         uint64_t cluster = state.header->cluster_size;
         if (state.tails)
                 return true;
+        uint64_t most = state.directory.size / SMALLEST_ENTRY * cluster;
+        uint64_t wanted = most < TAIL_BYTES ? most : TAIL_BYTES;
         state.tails_size = cluster;
-        if (cluster < TAIL_BYTES && arena_left() / 2 >= TAIL_BYTES)
-                state.tails_size = TAIL_BYTES;
+        if (cluster < wanted && arena_left() / 2 >= wanted)
+                state.tails_size = wanted;
         state.tails = arena_alloc(state.tails_size);
         return state.tails;
 }
