@@ -269,10 +269,16 @@ def measure_run(bench, cases, number, of):
 
 
 def measure(options, bench):
+    """The report; with --save kept after every run, for what comes after may be cut off."""
     cases = [case for case in CASES if not options.case or case.key in options.case]
-    runs = [measure_run(bench, cases, number + 1, options.runs) for number in range(options.runs)]
-    return {"machine": machine(options), "runs": len(runs), "quick": options.quick,
-            "cases": merged(runs), "bars": verdicts([bars(run) for run in runs])}
+    runs = []
+    for number in range(options.runs):
+        runs.append(measure_run(bench, cases, number + 1, options.runs))
+        report = {"machine": machine(options), "runs": len(runs), "quick": options.quick,
+                  "cases": merged(runs), "bars": verdicts([bars(run) for run in runs])}
+        if options.save:
+            save(report, pathlib.Path(options.save))
+    return report
 
 
 def show(options, report):
@@ -309,8 +315,6 @@ def main():
         finally:
             shutil.rmtree(bench.room, ignore_errors=True)
     show(options, report)
-    if options.save:
-        save(report, pathlib.Path(options.save))
     return any(row["met"] < row["enough"] for row in report["bars"])
 
 
