@@ -11,7 +11,8 @@
 #include "guest/rt/reader.h"
 #include "guest/rt/transaction.h"
 
-#define BATCH_BYTES (2ull << 20)
+/* Twice that and the tables fit into two huge pages. */
+#define BATCH_BYTES (3ull << 19)
 
 static uint64_t entry_of(const uint64_t *table, uint64_t index)
 {
@@ -208,7 +209,7 @@ static void work_batch(struct merge *m, uint64_t first, bool *gained, uint8_t *o
 static enum abi_code allocate_batch(struct merge *m)
 {
         uint64_t size = m->image->header.cluster_size;
-        m->batch = BATCH_BYTES / size;
+        m->batch = size < BATCH_BYTES ? BATCH_BYTES / size : 1;
         if (m->batch > m->entries)
                 m->batch = m->entries;
         if (m->batch * size >= 1u << 20)
