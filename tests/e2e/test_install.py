@@ -29,7 +29,8 @@ class Installed(harness.Case):
         self.assertLess(3, len(documents))
         self.assertEqual(self.files(), {
             "bin/instar", COMPLETION, *(f"{DOCUMENTS}/{name}"
-                                        for name in ("README.md", "LICENSE", *documents)),
+                                        for name in ("README.md", "LICENSE", "docs/bench/speed.svg",
+                                                     *documents)),
             *(f"share/man/man1/{path.name}" for path in manual.FOLDER.iterdir())})
 
     def test_only_the_program_is_executable(self):
