@@ -144,14 +144,12 @@ static enum abi_code choose_for_existing(struct edit *edit)
 
 static enum abi_code claim_directory(struct edit *edit)
 {
-        const struct directory *d = &edit->image->directory;
-        uint32_t bits = edit->image->header.cluster_bits;
         bool goes = edit->how == EDIT_DIRECTORY &&
                     (edit->directory_moves || !edit->target.bitmaps);
         bool may_go = edit->how == EDIT_ZERO_TABLE && !edit->entry_in_place;
-        if (!d->bytes || !(goes || may_go))
+        if (!edit->image->directory.bytes || !(goes || may_go))
                 return ABI_OK;
-        return release_claim(&edit->release, d->offset >> bits, d->capacity >> bits);
+        return release_claim_directory(&edit->release);
 }
 
 enum abi_code edit_choose(struct edit *edit)

@@ -42,6 +42,15 @@ enum abi_code release_claim(struct release *release, uint64_t first, uint64_t co
         return ABI_OK;
 }
 
+enum abi_code release_claim_directory(struct release *release)
+{
+        const struct directory *directory = &release->image->directory;
+        uint32_t bits = release->image->header.cluster_bits;
+        release->directory_goes = true;
+        return release_claim(release, directory->offset >> bits,
+                             directory->capacity >> bits);
+}
+
 void release_keep(struct release *release, uint64_t first, uint64_t count)
 {
         append(release->keeps, &release->keep_count, first, count);
@@ -93,15 +102,6 @@ static enum abi_code claim_all(struct release *release)
         return code ? code : ownership_seal(release->ownership);
 }
 
-static bool is_claimed(const struct release *release, uint64_t cluster)
-{
-        const struct range_list *claims = &release->claims;
-        for (uint64_t i = 0; i < claims->count; i++)
-                if (cluster - claims->ranges[i].first < claims->ranges[i].count)
-                        return true;
-        return false;
-}
-
 /* What the planner knows to be somebody else's: other bitmaps, the directory if it
  * stays, and what the bitmap keeps. */
 static void contest_known(struct release *release, uint64_t own_position)
@@ -116,7 +116,7 @@ static void contest_known(struct release *release, uint64_t own_position)
                 if (position != own_position)
                         ownership_contest_table(release->ownership, entry.table_offset,
                                                 entry.table_entries);
-        if (directory->bytes && !is_claimed(release, directory->offset / size))
+        if (directory->bytes && !release->directory_goes)
                 ownership_contest(
                     release->ownership,
                     (struct foreign_range){directory->offset, directory->capacity});

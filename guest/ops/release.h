@@ -13,6 +13,7 @@
 struct release {
         struct image *image;
         struct range_list claims; /* what the edit may stop using */
+        bool directory_goes;      /* the directory is one of them */
         uint64_t keep_count;
         struct extent *keeps; /* what the bitmap goes on using */
         uint64_t free_count;  /* runs of free clusters near the end of the file: with */
@@ -44,6 +45,10 @@ enum abi_code release_begin(struct image *image, uint64_t claims, uint64_t keeps
 
 /* Claim a run of clusters; neighbours are joined.  ABI_OK or ABI_TOO_LARGE. */
 enum abi_code release_claim(struct release *release, uint64_t first, uint64_t count);
+
+/* Claim the bitmap directory's clusters.  Without this they are somebody else's, also
+ * where the bitmap's table or data names them. */
+enum abi_code release_claim_directory(struct release *release);
 
 /* Clusters that the bitmap keeps: a claim on one of them does not hold. */
 void release_keep(struct release *release, uint64_t first, uint64_t count);

@@ -123,6 +123,37 @@ static void directory_as_data_stays(void **state)
         assert_int_equal(ops.read.corruptions, 0);
 }
 
+/* Of the last entry: the directory is only cut shorter, so it is somebody else's. */
+static void directory_that_stays_as_data_stays(void **state)
+{
+        (void)state;
+        ops.damaged = true;
+        poke64(ops.image, ops.places.tables[1] + 8, ops.places.directory);
+        assert_int_equal(ops_run(&ops, "bystander", "r"), ABI_OK);
+        assert_int_equal(ops.outcome.result.leaked_clusters, 1);
+        assert_int_equal(peek_refcount(ops.image, ops.places.directory / 4096), 1);
+        assert_int_equal(peek64(ops.image, ops.places.directory), ops.places.tables[0]);
+        assert_int_equal(ops.read.bitmap_count, 1);
+        assert_int_equal(ops.read.corruptions, 0);
+}
+
+/* The entry of "victim" has 32 bytes. */
+static void directory_as_table_is_not_zeroed(void **state)
+{
+        uint8_t before[32];
+        uint8_t after[32];
+        (void)state;
+        ops.damaged = true;
+        poke64(ops.image, ops.places.directory + 32, ops.places.directory);
+        native_image_read(ops.image, ops.places.directory, before, sizeof before);
+        assert_int_equal(ops_run(&ops, "bystander", "c"), ABI_OK);
+        native_image_read(ops.image, ops.places.directory, after, sizeof after);
+        assert_memory_equal(before, after, sizeof before);
+        assert_int_not_equal(peek64(ops.image, ops.places.directory + 32),
+                             ops.places.directory);
+        assert_int_equal(peek_refcount(ops.image, ops.places.directory / 4096), 1);
+}
+
 static void own_cluster_named_twice_stays(void **state)
 {
         (void)state;
@@ -299,6 +330,8 @@ int main(void)
             RELEASE(other_bitmaps_table_as_data_stays),
             RELEASE(other_bitmaps_data_as_data_stays),
             RELEASE(directory_as_data_stays),
+            RELEASE(directory_that_stays_as_data_stays),
+            RELEASE(directory_as_table_is_not_zeroed),
             RELEASE(own_cluster_named_twice_stays),
             RELEASE(own_table_as_data_stays),
             RELEASE(shared_refcount_stays),
