@@ -10,6 +10,10 @@
 #include "guest/qcow2/table.h"
 #include "guest/rt/checked.h"
 
+/* Of an entry that is dropped, what is zeroed at the most: with extra data it may be
+ * longer than one change can be. */
+#define MAX_SLACK (64u << 10)
+
 static uint64_t entry_offset(const struct edit *edit)
 {
         return edit->image->directory.offset + edit->target.old.position;
@@ -110,7 +114,7 @@ static enum abi_code choose_directory(struct edit *edit)
                 edit->directory_moves = !edit->append_in_place;
         else
                 edit->directory_moves = t->exists || !shrinks_in_place(edit);
-        if (!edit->directory_moves && t->existed)
+        if (!edit->directory_moves && t->existed && t->old.length <= MAX_SLACK)
                 code = image_in_place(edit->image, entry_offset(edit), t->old.length,
                                       &edit->slack_in_place);
         return code;

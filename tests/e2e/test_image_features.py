@@ -253,6 +253,11 @@ class ExtraData(harness.Case):
         self.edit("--remove", self.image, "b", qemu=False)
         self.assert_sound(self.image)
 
+    def test_more_of_it_than_one_change_holds_goes_with_the_last_entry(self):
+        self.image = images.with_bitmaps(self.path("large.qcow2"), cluster=2 << 20)
+        self.give("c", b"x" * 1200000, True)
+        self.edit("--remove", self.image, "c", qemu=False)
+
     def test_incompatible_extra_data_forbids_the_use_of_the_bitmap(self):
         self.give("b", b"means something", False)
         for action in ("--clear", "--merge=a", "--enable", "--disable"):
