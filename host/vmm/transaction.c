@@ -157,11 +157,11 @@ static enum run_status write_fresh(struct transaction *t, const struct pending_c
         return RUN_OK;
 }
 
-static enum run_status apply_change(struct transaction *t, const struct pending_change *c,
-                                    bool *wrote)
+static enum run_status apply_change(struct transaction *t, const struct pending_change *c)
 {
         int error;
-        *wrote = true; /* punches and cuts too: the next edit's journal rests on them */
+        /* Punches and cuts too: the next edit's journal rests on them. */
+        t->unsynced = true;
         if (c->flags & ABI_CHANGE_PUNCH) {
                 image_punch(t->image, c->offset, c->length); /* a courtesy: may fail */
                 return RUN_OK;
@@ -178,7 +178,7 @@ static enum run_status apply_change(struct transaction *t, const struct pending_
 }
 
 /* The build starts with one resize to the final size. */
-static enum run_status resize_once(struct transaction *t, bool *wrote)
+static enum run_status resize_once(struct transaction *t)
 {
         if (t->resized)
                 return RUN_OK;
@@ -186,7 +186,7 @@ static enum run_status resize_once(struct transaction *t, bool *wrote)
         if (error < 0)
                 return transaction_failed(t, RUN_WRITE_ERROR, error);
         t->resized = true;
-        *wrote = true;
+        t->unsynced = true;
         return RUN_OK;
 }
 
@@ -218,7 +218,7 @@ static enum run_status commit(struct transaction *t)
 }
 
 /* Apply what is declared for `step`; later steps stay pending. */
-static enum run_status apply_step(struct transaction *t, uint32_t step, bool *wrote)
+static enum run_status apply_step(struct transaction *t, uint32_t step)
 {
         uint32_t kept = 0;
         for (uint32_t i = 0; i < t->pending.count; i++) {
@@ -230,7 +230,7 @@ static enum run_status apply_step(struct transaction *t, uint32_t step, bool *wr
                         t->pending.changes[kept++] = *change;
                         continue;
                 }
-                enum run_status status = apply_change(t, change, wrote);
+                enum run_status status = apply_change(t, change);
                 if (status)
                         return status;
         }
@@ -242,7 +242,6 @@ static enum run_status apply_step(struct transaction *t, uint32_t step, bool *wr
 
 enum run_status transaction_apply(struct transaction *t, const struct abi_request *r)
 {
-        bool wrote = false;
         bool part = r->flags & ABI_APPLY_PART;
         if (t->state == TRANSACTION_IDLE || r->flags & ~ABI_APPLY_PART ||
             r->step <= t->applied_step || r->step > ABI_MAX_STEP ||
@@ -252,16 +251,18 @@ enum run_status transaction_apply(struct transaction *t, const struct abi_reques
         if (t->state == TRANSACTION_OPEN) {
                 status = make_durable(t);
                 if (!status)
-                        status = resize_once(t, &wrote);
+                        status = resize_once(t);
         }
         if (!status)
-                status = apply_step(t, r->step, &wrote);
+                status = apply_step(t, r->step);
         if (status || part)
                 return status;
         /* A part of this step may have written before. */
-        int error = wrote || t->state == TRANSACTION_OPEN ? t->io.sync(t->io.context) : 0;
+        int error =
+            t->unsynced || t->state == TRANSACTION_OPEN ? t->io.sync(t->io.context) : 0;
         if (error < 0)
                 return transaction_failed(t, RUN_WRITE_ERROR, error);
+        t->unsynced = false;
         t->applied_step = r->step;
         if (t->state == TRANSACTION_OPEN && r->step == t->switch_step)
                 return commit(t);

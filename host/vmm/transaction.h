@@ -40,6 +40,7 @@ struct transaction {
         uint64_t old_size;
         uint64_t final_size;
         bool resized;   /* the file has its final size */
+        bool unsynced;  /* something was written since the last sync */
         bool unclosed;  /* undo records wait for their closing record */
         bool journaled; /* others have theirs, durable */
         bool first_sector_journaled;

@@ -8,9 +8,10 @@ import itertools
 import os
 import shutil
 import tempfile
+import unittest
 from itertools import compress
 
-from lib import check, check_pair, harness, images, repairs, shapes, walk
+from lib import check, check_pair, faults, harness, images, repairs, shapes, walk
 from lib.craft import Craft
 from lib.qcow2 import Image
 from lib.walk import COPIED
@@ -195,6 +196,30 @@ class LikeQemu(LeaksCase):
         self.assertEqual(check_pair.theirs([path]).code, 3)
         self.assertEqual(repairs.ours(path, "leaks").code, 0)
         self.assert_sound(path)
+
+
+class Durable(harness.Case):
+    """The guest has changes written in parts of 2048: here the last part is a whole one, behind
+    the one that is the switch."""
+
+    RUNS = 2049
+
+    @unittest.skipUnless(faults.available(), "strace is not installed")
+    def test_the_last_part_of_what_is_freed(self):
+        self.need_root("strace cannot tell the paths of a process that is not dumpable")
+        image, log = images.create(self.path("disk.qcow2")), self.path("log")
+        os.truncate(image, (self.RUNS + 16) * 8 << 16)
+        with Craft(image) as opened:
+            for run in range(self.RUNS):
+                opened.set_refcount(64 + 8 * run, 1)
+        run = self.run_program("strace", "-f", "-y", "-o", log, "-P", image, "-e",
+                               f"trace={faults.WRITES},{faults.SYNCS}", harness.INSTAR, "check",
+                               "-r", "leaks", image)
+        self.assertEqual(run.code, 0, run)
+        with open(log, encoding="utf-8") as file:
+            calls = [line.split()[1].split("(")[0] for line in file if "(" in line]
+        self.assertGreaterEqual(calls.count("pwrite64"), self.RUNS)
+        self.assertIn(calls[-1], faults.SYNCS.split(","))
 
 
 if __name__ == "__main__":
