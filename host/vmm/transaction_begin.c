@@ -14,6 +14,14 @@
 
 /* ---- begin ------------------------------------------------------------------- */
 
+/* time(2) is not allowed any more, where it is not in the vDSO. */
+static uint64_t seconds_now(void)
+{
+        struct timespec now = {0};
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (uint64_t)now.tv_sec;
+}
+
 static enum run_status start_journal(struct transaction *t)
 {
         if (t->state == TRANSACTION_COMMITTED) {
@@ -28,7 +36,7 @@ static enum run_status start_journal(struct transaction *t)
         if (!t->indexed) { /* one entry finds the image: later ones would say the same */
                 memcpy(t->index_entry.transaction, journal_transaction_id(t->journal),
                        sizeof t->index_entry.transaction);
-                t->index_entry.time = (uint64_t)time(NULL);
+                t->index_entry.time = seconds_now();
                 journal_index_put(t->index, &t->index_entry);
                 t->indexed = true;
         }
