@@ -138,6 +138,20 @@ static int explain_and_return(struct journal_undo *undo, struct journal_reader *
         return status < 0 ? status : 0;
 }
 
+static void note_growth(struct journal_undo *undo, const struct journal_record *record)
+{
+        uint64_t offset = record->change.offset;
+        uint64_t end = offset + (uint64_t)record->change.sectors * JOURNAL_SECTOR;
+
+        if (record->change.old == JOURNAL_OLD_BEHIND_END) {
+                if (offset < undo->grown_from)
+                        undo->grown_from = offset;
+        } else if (undo->gap_from % JOURNAL_SECTOR && offset <= undo->gap_from &&
+                   undo->gap_from < end) { /* the sector in which the old file ended */
+                undo->gap_from += JOURNAL_SECTOR - undo->gap_from % JOURNAL_SECTOR;
+        }
+}
+
 static int look_at_all(struct journal_undo *undo, struct journal_reader *reader,
                        const struct image_io *image)
 {
@@ -145,11 +159,14 @@ static int look_at_all(struct journal_undo *undo, struct journal_reader *reader,
         int status = journal_reader_first(reader, &record);
 
         undo->foreign_count = 0;
+        undo->gap_from = reader->header.old_size;
+        undo->grown_from = UINT64_MAX;
         for (; status == 1; status = journal_reader_next(reader, &record)) {
                 int error;
 
                 if (record.kind != JOURNAL_RECORD_CHANGE)
                         continue;
+                note_growth(undo, &record);
                 error = look_at_change(undo, &record, image);
                 if (!error && undo->foreign_count > UNDO_FOREIGN_MAX - CHANGE_MAX_SECTORS)
                         error = explain_and_return(undo, reader, &record);
@@ -168,6 +185,33 @@ static int look_at_size(const struct journal_header *header, const struct image_
                 return error;
         if (*size < header->old_size || *size > header->final_size)
                 return -ESTALE;
+        return 0;
+}
+
+/* An old end inside a cluster: what follows in it belongs to whoever has the cluster, and
+ * a program that writes there changes neither the size nor a sector that is journaled.
+ * A cluster has 2 MiB at most. */
+#define GAP_MAX (UINT64_C(2) << 20)
+
+static int look_at_gap(struct journal_undo *undo, uint64_t size,
+                       const struct image_io *image)
+{
+        uint64_t end = undo->grown_from < size ? undo->grown_from : size;
+
+        if (end > undo->gap_from && end - undo->gap_from > GAP_MAX)
+                end = undo->gap_from + GAP_MAX;
+        for (uint64_t at = undo->gap_from; at < end;) {
+                size_t part = end - at < sizeof undo->image ? (size_t)(end - at)
+                                                            : sizeof undo->image;
+                int error = image->read(image->context, at, undo->image, part);
+
+                if (error)
+                        return error;
+                for (size_t i = 0; i < part; i++)
+                        if (undo->image[i])
+                                return -ESTALE;
+                at += part;
+        }
         return 0;
 }
 
@@ -305,7 +349,9 @@ int undo_look(struct journal_undo *undo, struct journal_reader *reader,
         int error = look_at_size(&reader->header, image, &size);
 
         *size_differs = error == -ESTALE;
-        return error ? error : look_at_all(undo, reader, image);
+        if (!error)
+                error = look_at_all(undo, reader, image);
+        return error ? error : look_at_gap(undo, size, image);
 }
 
 int undo_look_new(struct journal_undo *undo, struct journal_reader *reader,

@@ -19,6 +19,8 @@ struct journal_undo {
         bool only_new;     /* an old content explains nothing */
         bool dirty;        /* written since the last sync */
         uint64_t size; /* of the image, until it is cut: nothing is written behind it */
+        uint64_t gap_from;   /* behind the old end, what no record covers: to the first */
+        uint64_t grown_from; /*   that one covers */
         uint32_t foreign_count;
         struct {
                 uint64_t offset;
@@ -29,8 +31,9 @@ struct journal_undo {
 };
 
 /*
- * Look, write nothing: the image's size lies between the old and the final one, and each
- * journaled sector holds its old or one of its new contents (invariant 7).  0; -ESTALE
+ * Look, write nothing: the image's size lies between the old and the final one, each
+ * journaled sector holds its old or one of its new contents, and between the old end and
+ * the first sector behind it nothing was written (invariant 7).  0; -ESTALE
  * where not, with *size_differs saying which of both; -EBADMSG where the journal is
  * damaged; or another negative errno.
  */

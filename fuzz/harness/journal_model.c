@@ -70,6 +70,29 @@ static bool has_switch(const struct second *second, const struct journal_file *i
                hash_of(image, record->offset / SECTOR) == second_hash(record, 0);
 }
 
+/* Between the old end, or that sector's where a record has it, and the first sector that
+ * is said to be new. */
+static bool gap_is_clean(const struct second *second, const struct journal_file *image)
+{
+        uint64_t from = second->old_size;
+        uint64_t end = image->size;
+        for (uint32_t r = 0; r < second->count; r++) {
+                const struct second_record *record = &second->records[r];
+                uint64_t i;
+                if (record->kind == 4)
+                        continue;
+                if (record->old == 3 && record->offset < end)
+                        end = record->offset;
+                if (record->old != 3 && from % SECTOR &&
+                    second_covers(record, from / SECTOR, &i))
+                        from = (from / SECTOR + 1) * SECTOR;
+        }
+        for (; from < end; from++)
+                if (image->bytes[from])
+                        return false;
+        return true;
+}
+
 static bool has_claims(const struct second *second)
 {
         for (uint32_t r = 0; r < second->count; r++)
@@ -128,7 +151,7 @@ static enum recovery_state decide_hot(const struct second *second,
         if (has_switch(second, image))
                 return complete(second, image);
         if (image->size < second->old_size || image->size > second->final_size ||
-            !all_are_listed(second, image, false))
+            !all_are_listed(second, image, false) || !gap_is_clean(second, image))
                 return respect(answers);
         if (has_claims(second) && answers->proof_error)
                 return RECOVERY_FAILED;

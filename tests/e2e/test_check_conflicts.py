@@ -31,6 +31,20 @@ class Conflicts(CheckCase):
         self.assert_checked(self.check("-q", self.image), self.image)
         images.tool("qemu-io", "-c", "read -P 99 4M 128k", self.image)
 
+    def test_what_another_writer_put_into_the_last_cluster_stays(self):
+        """Of subclusters, the file may end inside a cluster that the guest has: what is written
+        behind that end changes no size, no refcount and no header."""
+        os.unlink(self.image)
+        images.create(self.image, options="extended_l2=on")
+        images.write(self.image, "write -P 7 0 2k")
+        os.truncate(self.image, (os.path.getsize(self.image) - 1) // 65536 * 65536 + 2048)
+        self.kill()
+        images.write(self.image, "write -P 9 4k 2k")
+        found, = self.journals(self.image, code=3)
+        self.assertEqual(found["state"], "superseded")
+        images.tool("qemu-io", "-c", "read -P 7 0 2k", "-c", "read -P 9 4k 2k", self.image)
+        self.assert_no_journal()
+
     def test_an_image_that_another_writer_left_corrupt_stops_every_writer(self):
         self.kill()
         self.corrupt()

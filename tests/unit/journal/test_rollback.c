@@ -339,6 +339,32 @@ static void a_foreign_size_is_refused(void **state)
         assert_int_equal(f->image->writes, 0);
 }
 
+/* Between the old end and what the edit added: in the rest of the old file's last sector,
+ * or behind it. */
+static void foreign_content_behind_the_old_end_is_never_cut_off(void **state)
+{
+        static const uint64_t places[] = {OLD_SIZE, 512 * 100 - 1, 512 * 100,
+                                          512 * 128 - 1};
+        struct fixture *f = *state;
+        struct image_io io = memory_image_io(f->image);
+        const uint8_t foreign = 1;
+
+        plan(f, 1, 128, 4, JOURNAL_OLD_BEHIND_END);
+        plan(f, 2, 3, 1, JOURNAL_OLD_BYTES);
+        close_batch(f);
+        apply(f, everything);
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+                const uint8_t nothing = 0;
+
+                io.write(io.context, places[i], &foreign, 1);
+                assert_int_equal(journal_rollback(f->journal, &io), -ESTALE);
+                assert_int_equal(f->image->cache.size, FINAL_SIZE);
+                assert_int_equal(f->image->cache.bytes[places[i]], foreign);
+                io.write(io.context, places[i], &nothing, 1);
+        }
+        expect_old_image(f);
+}
+
 /* More sectors with a content of another record than the table holds. */
 static void many_sectors_changed_twice_are_all_explained(void **state)
 {
@@ -468,6 +494,7 @@ int main(void)
             TEST(no_later_state_of_a_sector_appears_on_the_way_back),
             TEST(foreign_content_is_never_overwritten),
             TEST(a_foreign_size_is_refused),
+            TEST(foreign_content_behind_the_old_end_is_never_cut_off),
             TEST(many_sectors_changed_twice_are_all_explained),
             TEST(any_failed_call_is_made_good_by_the_next_try),
             TEST(failures_that_stay_are_made_good_when_they_end),
