@@ -4,6 +4,7 @@
 
 #include "guest/ops/info_look.h"
 #include "guest/qcow2/bitmap_walk.h"
+#include "guest/qcow2/table_readahead.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/checked.h"
 #include "guest/rt/failure.h"
@@ -158,5 +159,6 @@ enum abi_code info_report_bitmaps(struct info *info)
         if (code)
                 return code;
         read_flush();
+        table_readahead_start(&image->header, &image->directory, TABLE_READAHEAD_TABLES);
         return directory_visit(&image->header, &image->directory, visit, info);
 }

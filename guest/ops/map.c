@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "guest/ops/map_extents.h"
+#include "guest/qcow2/table_readahead.h"
 #include "guest/rt/arena.h"
 #include "guest/rt/checked.h"
 #include "guest/rt/doorbell.h"
@@ -42,6 +43,14 @@ static enum abi_code find(struct map *m)
         if (!directory_find(&m->image.directory, name, &m->entry))
                 return ABI_NOT_FOUND;
         return bitmap_is_unusable(&m->image, &m->entry) ? ABI_IN_USE : ABI_OK;
+}
+
+/* Its table, and none of those that follow. */
+static void read_tables_of_one(const struct map *m)
+{
+        struct directory up_to_it = m->image.directory;
+        up_to_it.size = m->entry.position + m->entry.length;
+        table_readahead_start(&m->image.header, &up_to_it, TABLE_READAHEAD_TABLES);
 }
 
 /* ---- the picture ----------------------------------------------------------------- */
@@ -129,6 +138,7 @@ static enum abi_code run(struct map *m)
                 return fail(ABI_BAD_HEADER, ABI_HEADER_SIZE, m->image.header.size, 0, 0);
         if (!report_start(REPORT_BUFFER))
                 return ABI_TOO_LARGE;
+        read_tables_of_one(m);
         if ((code = bitmap_walk_begin(&m->walk, &m->image, &m->entry)) ||
             (code = bitmap_walk_check(&m->walk, &facts)) || (code = report_picture(m)))
                 return code;

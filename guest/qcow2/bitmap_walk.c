@@ -3,38 +3,40 @@
 
 #include <string.h>
 
+#include "guest/qcow2/table_readahead.h"
 #include "guest/rt/arena.h"
-#include "guest/rt/bytes.h"
 #include "guest/rt/checked.h"
 #include "guest/rt/failure.h"
 #include "guest/rt/reader.h"
 
 /* Small, so that a large bitmap takes no more memory than a small one; and large
  * enough that exits do not count. */
-#define TABLE_WINDOW 4096u          /* entries */
-#define BATCH_BYTES  (256ull << 10) /* of data */
+#define BATCH_BYTES (256ull << 10)
+
+static uint64_t all_parts(const struct bitmap_walk *walk)
+{
+        return walk->entry.table_entries * walk->parts;
+}
 
 enum abi_code bitmap_walk_begin(struct bitmap_walk *walk, const struct image *image,
                                 const struct directory_entry *entry)
 {
         const struct header *h = &image->header;
+        uint64_t length = entry->table_entries * 8ull;
         memset(walk, 0, sizeof *walk);
         walk->image = image;
-        walk->table_offset = entry->table_offset;
-        walk->entries = entry->table_entries;
+        walk->entry = *entry;
         walk->bits = bitmap_bits(h, entry->granularity_bits);
         walk->part_bytes = h->cluster_size < BATCH_BYTES ? h->cluster_size : BATCH_BYTES;
         walk->parts = h->cluster_size / walk->part_bytes;
         walk->batch = BATCH_BYTES / walk->part_bytes;
-        if (walk->batch > walk->entries * walk->parts)
-                walk->batch = walk->entries * walk->parts;
-        if (!range_inside(walk->table_offset, walk->entries * 8, image->file_size))
-                return fail(ABI_BAD_TABLE, walk->table_offset, 0, 0, 0);
-        uint64_t window = walk->entries < TABLE_WINDOW ? walk->entries : TABLE_WINDOW;
-        walk->table = arena_alloc(window * sizeof *walk->table);
+        if (walk->batch > all_parts(walk))
+                walk->batch = all_parts(walk);
+        if (!range_inside(entry->table_offset, length, image->file_size))
+                return fail(ABI_BAD_TABLE, entry->table_offset, 0, 0, 0);
         walk->data = arena_alloc(walk->batch * walk->part_bytes);
         walk->kinds = arena_alloc(walk->batch);
-        return walk->table && walk->data && walk->kinds ? ABI_OK : ABI_TOO_LARGE;
+        return walk->data && walk->kinds ? ABI_OK : ABI_TOO_LARGE;
 }
 
 void bitmap_walk_rewind(struct bitmap_walk *walk)
@@ -42,19 +44,6 @@ void bitmap_walk_rewind(struct bitmap_walk *walk)
         walk->next = 0;
         walk->batch_first = 0;
         walk->batch_count = 0;
-}
-
-static uint64_t entry_at(struct bitmap_walk *walk, uint64_t index)
-{
-        if (index - walk->table_first >= walk->table_count) {
-                uint64_t left = walk->entries - index;
-                walk->table_first = index;
-                walk->table_count = left < TABLE_WINDOW ? left : TABLE_WINDOW;
-                read_queue(walk->table_offset + index * 8, walk->table,
-                           walk->table_count * 8);
-                read_flush();
-        }
-        return load_be64(&walk->table[index - walk->table_first]);
 }
 
 static enum table_entry_kind kind_of(const struct bitmap_walk *walk, uint64_t entry)
@@ -67,13 +56,13 @@ enum abi_code bitmap_walk_check(struct bitmap_walk *walk,
 {
         enum abi_code code = ABI_OK;
         *facts = (struct bitmap_table_facts){0, 0};
-        for (uint64_t i = 0; i < walk->entries; i++) {
-                uint64_t entry = entry_at(walk, i);
+        for (uint64_t i = 0; i < walk->entry.table_entries; i++) {
+                uint64_t entry = table_readahead_entry(&walk->entry, i);
                 enum table_entry_kind kind = kind_of(walk, entry);
                 facts->data_clusters += kind == TABLE_ENTRY_DATA;
                 facts->all_ones += kind == TABLE_ENTRY_ONES;
                 if (kind == TABLE_ENTRY_INVALID && !code)
-                        code = fail(ABI_BAD_TABLE, walk->table_offset, i, entry, 0);
+                        code = fail(ABI_BAD_TABLE, walk->entry.table_offset, i, entry, 0);
         }
         return code;
 }
@@ -90,26 +79,29 @@ static uint64_t bits_of(const struct bitmap_walk *walk, uint64_t index)
 /* Read the data of the parts from walk->next on. */
 static void read_batch(struct bitmap_walk *walk)
 {
-        uint64_t left = walk->entries * walk->parts - walk->next;
+        uint64_t left = all_parts(walk) - walk->next;
+        bool any = false;
         walk->batch_first = walk->next;
         walk->batch_count = left < walk->batch ? left : walk->batch;
         for (uint64_t i = 0; i < walk->batch_count; i++) {
                 uint64_t part = walk->batch_first + i;
-                uint64_t entry = entry_at(walk, part / walk->parts);
+                uint64_t entry = table_readahead_entry(&walk->entry, part / walk->parts);
                 uint64_t offset =
                     (entry & QCOW2_OFFSET_MASK) + part % walk->parts * walk->part_bytes;
                 walk->kinds[i] = (uint8_t)kind_of(walk, entry);
-                if (walk->kinds[i] == TABLE_ENTRY_DATA)
-                        read_queue(offset, walk->data + i * walk->part_bytes,
-                                   walk->part_bytes);
+                if (walk->kinds[i] != TABLE_ENTRY_DATA)
+                        continue;
+                read_queue(offset, walk->data + i * walk->part_bytes, walk->part_bytes);
+                any = true;
         }
-        read_flush();
+        if (any)
+                read_flush();
 }
 
 struct bitmap_piece bitmap_walk_next(struct bitmap_walk *walk)
 {
         uint64_t index = walk->next;
-        if (index >= walk->entries * walk->parts || !bits_of(walk, index))
+        if (index >= all_parts(walk) || !bits_of(walk, index))
                 return (struct bitmap_piece){.bits = 0};
         if (index - walk->batch_first >= walk->batch_count)
                 read_batch(walk);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bits of one bitmap in order, in bounded memory: its table and its data are read
- * through windows.
+ * The bits of one bitmap in order, in bounded memory: its table is read through
+ * table_readahead.h, and its data through a window.
  */
 #ifndef INSTAR_GUEST_QCOW2_BITMAP_WALK_H
 #define INSTAR_GUEST_QCOW2_BITMAP_WALK_H
@@ -11,17 +11,12 @@
 
 struct bitmap_walk {
         const struct image *image;
-        uint64_t table_offset;
-        uint64_t entries;
+        struct directory_entry entry;
         uint64_t bits; /* of the whole bitmap */
 
         /* Data is taken in parts: whole clusters, or pieces of large ones. */
         uint64_t part_bytes;
         uint64_t parts; /* of one cluster */
-
-        uint64_t *table; /* window: entries [table_first, +table_count) */
-        uint64_t table_first;
-        uint64_t table_count;
 
         uint8_t *data;  /* of the batch: parts [batch_first, +batch_count) */
         uint8_t *kinds; /* of its parts: enum table_entry_kind */
@@ -42,8 +37,9 @@ struct bitmap_piece {
 
 /*
  * Begin to walk through the bitmap of a checked directory entry ("Bitmap table", "Bitmap
- * data").  The arena memory lives as long as the walk.  ABI_OK or ABI_TOO_LARGE, or
- * ABI_BAD_TABLE if the table is not wholly in the file.
+ * data"), in whose directory table_readahead_start() has begun.  The arena memory lives
+ * as long as the walk.  ABI_OK or ABI_TOO_LARGE, or ABI_BAD_TABLE if the table is not
+ * wholly in the file.
  */
 enum abi_code bitmap_walk_begin(struct bitmap_walk *walk, const struct image *image,
                                 const struct directory_entry *entry);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is reported of a sound image: every field as an independent reader sees it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/ops/told.h"
@@ -70,6 +71,25 @@ static void without_count_no_table_is_read(void **state)
         assert_int_equal(told_ops.outcome.bytes_read, small);
         assert_int_equal(info(ABI_CALL_COUNT), ABI_OK);
         assert_true(told_ops.outcome.bytes_read > 10 * small);
+}
+
+/* The tables are read along with each other. */
+static void many_bitmaps_are_counted_with_few_doorbells(void **state)
+{
+        struct made_options options = {.virtual_size = 16ull << 20};
+        char names[MADE_MAX_BITMAPS][16];
+        (void)state;
+        options.bitmap_count = MADE_MAX_BITMAPS;
+        for (uint32_t i = 0; i < options.bitmap_count; i++) {
+                snprintf(names[i], sizeof names[i], "b%u", i);
+                options.bitmaps[i].name = names[i];
+        }
+        ops_make(&told_ops, &options);
+        assert_int_equal(info(ABI_CALL_COUNT), ABI_OK);
+        assert_int_equal(told.bitmap_count, MADE_MAX_BITMAPS);
+        assert_int_equal(told.bitmaps[63].counted,
+                         ABI_BITMAP_CLUSTERS | ABI_BITMAP_DIRTY);
+        assert_in_range(told_ops.outcome.doorbells, 1, 10);
 }
 
 static void a_stale_list_is_told_and_not_counted(void **state)
@@ -201,6 +221,7 @@ int main(void)
             TEST(every_field_is_as_the_reader_sees_it),
             TEST(clusters_and_dirty_bytes_are_counted_if_asked),
             TEST(without_count_no_table_is_read),
+            TEST(many_bitmaps_are_counted_with_few_doorbells),
             TEST(a_stale_list_is_told_and_not_counted),
             TEST(the_emptied_record_is_no_list),
             TEST(backing_names_are_relative_as_qemu_sees_them),
