@@ -104,7 +104,7 @@ static enum abi_code all_passes(struct check *c)
 {
         enum abi_code code = check_refcounts_begin(c);
         c->l2_total *= c->sums.passes;
-        for (c->first = 0; !code && !c->sums.incomplete && c->first < c->clusters;
+        for (c->first = 0; !code && !c->sums.incomplete && c->first < c->reach;
              c->first += c->capacity)
                 code = pass(c);
         if (!c->sums.incomplete)

@@ -60,14 +60,14 @@ enum abi_code check_refcounts_begin(struct check *c)
                 return code;
         c->stray_index = UINT64_MAX;
         c->stray_block = arena_alloc(h->cluster_size);
-        /* One cluster behind the end may be referred to. */
-        uint64_t blocks = ((c->clusters + 1) >> c->block_bits) + 1;
+        c->reach = c->clusters + 1;
+        uint64_t blocks = (c->reach >> c->block_bits) + 1;
         uint64_t fit = blocks_that_fit(c);
         if (!fit || !c->stray_block)
                 return ABI_TOO_LARGE;
         blocks = blocks < fit ? blocks : fit;
         c->capacity = blocks << c->block_bits;
-        c->sums.passes = (uint32_t)divide_up(c->clusters + 1, c->capacity);
+        c->sums.passes = (uint32_t)divide_up(c->reach, c->capacity);
         arena_populate(blocks * h->cluster_size + c->capacity * bytes_of_counter(c));
         c->blocks = arena_alloc(blocks * h->cluster_size);
         c->unreadable = arena_alloc(blocks);
@@ -101,7 +101,7 @@ void check_refcounts_load(struct check *c)
         uint64_t size = c->image.header.cluster_size;
         c->end = c->first + c->capacity;
         c->first_pass = c->first == 0;
-        c->last_pass = c->end > c->clusters;
+        c->last_pass = c->end >= c->reach;
         if (!c->first_pass)
                 memset(c->references, 0, c->capacity * bytes_of_counter(c));
         for (uint64_t i = 0; i < count; i++)
@@ -124,6 +124,22 @@ static bool stray_refcount(struct check *c, uint64_t cluster, uint64_t *refcount
         }
         *refcount = refcount_load(c->image.header.refcount_order, c->stray_block,
                                   cluster & ((1ull << c->block_bits) - 1));
+        return true;
+}
+
+bool check_refcount_word(struct check *c, uint64_t cluster, uint8_t word[8])
+{
+        uint32_t order = c->image.header.refcount_order;
+        uint64_t in_block = cluster & ((1ull << c->block_bits) - 1);
+        bool here = cluster >= c->first && cluster < c->end;
+        uint64_t refcount;
+        if (!check_refcount(c, cluster, &refcount) ||
+            (!here && c->stray_index != cluster >> c->block_bits))
+                return false;
+        memcpy(word,
+               here ? c->blocks + refcount_byte(order, cluster - c->first)
+                    : c->stray_block + refcount_byte(order, in_block),
+               8);
         return true;
 }
 

@@ -64,6 +64,7 @@ struct check {
         uint64_t file_length; /* in whole sectors, as QEMU counts */
         uint64_t named_end;   /* clusters up to here are named behind the file's end */
         uint64_t clusters;    /* of the file, and what is referenced just behind */
+        uint64_t reach;       /* and what may be: clusters that the passes go through */
         uint64_t *refcount_table;  /* as on disk */
         uint64_t refcount_entries; /* of it */
         uint64_t refcount_max;
@@ -146,6 +147,9 @@ uint64_t check_references(const struct check *check, uint64_t cluster);
 
 /* The refcount of any cluster, as on disk; false where it cannot be read. */
 bool check_refcount(struct check *check, uint64_t cluster, uint64_t *refcount);
+
+/* The eight bytes on disk that hold it, and that of its neighbours in the same word. */
+bool check_refcount_word(struct check *check, uint64_t cluster, uint8_t word[8]);
 
 /* Does the pass have this cluster?  The last one has all that lie behind, too. */
 static inline bool check_is_here(const struct check *check, uint64_t cluster)

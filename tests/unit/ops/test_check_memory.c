@@ -87,6 +87,55 @@ static void a_sound_image_is_sound_in_several_passes(void **state)
         assert_int_equal(found.sums.allocated_clusters, long_file.data_clusters);
 }
 
+static uint64_t passes_of(uint64_t clusters)
+{
+        native_image_resize(checked_ops.image, clusters << long_file.cluster_bits);
+        native_host_set_memory_limit(checked_ops.host, LITTLE);
+        check();
+        return found.sums.passes;
+}
+
+/* The smallest number that takes a pass more: that of whole passes, and the cluster
+ * behind the end, which may be referred to. */
+static uint64_t whole_passes(void)
+{
+        uint64_t low = checked_ops.image->size >> long_file.cluster_bits;
+        uint64_t passes = passes_of(low);
+        uint64_t high = low;
+        while (passes_of(high) == passes)
+                high += 1u << 17;
+        while (high - low > 1) {
+                uint64_t middle = low + (high - low) / 2;
+                if (passes_of(middle) == passes)
+                        low = middle;
+                else
+                        high = middle;
+        }
+        return high;
+}
+
+static void the_last_pass_looks_behind_the_end(void **state)
+{
+        struct made_options options = long_file;
+        static struct found one;
+        static struct found several;
+        (void)state;
+        options.free_clusters = 600000;
+        options.snapshots = 0;
+        ops_make(&checked_ops, &options);
+        passes_of(whole_passes());
+        uint64_t l2 =
+            peek64(checked_ops.image, checked_ops.places.l1) & 0x00fffffffffffe00ull;
+        poke64(checked_ops.image, l2, 1ull << 63 | 1ull << 41);
+        one = sorted_check(MUCH);
+        several = sorted_check(LITTLE);
+        assert_true(several.sums.passes > 1);
+        assert_true(one.finding_count > 1);
+        assert_int_equal(several.finding_count, one.finding_count);
+        assert_memory_equal(several.findings, one.findings,
+                            one.finding_count * sizeof *one.findings);
+}
+
 static void memory_for_nothing_is_an_error(void **state)
 {
         (void)state;
@@ -104,6 +153,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             TEST(several_passes_find_what_one_finds),
             TEST(a_sound_image_is_sound_in_several_passes),
+            TEST(the_last_pass_looks_behind_the_end),
             TEST(memory_for_nothing_is_an_error),
         };
 
