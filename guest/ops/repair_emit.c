@@ -23,8 +23,10 @@ enum step {
         STEP_MEND,
         STEP_LOWER, /* to what still refers */
         STEP_FLAGS,
+        STEP_HIDE,   /* a list whose record changes in two sectors */
         STEP_HEADER, /* behind its first sector */
         STEP_SWITCH,
+        STEP_RECORD, /* that the switch has made invalid */
         STEP_FREE,
         STEP_LATE_FLAGS,
 };
@@ -46,9 +48,19 @@ struct emission {
 /* ---- words
  * ------------------------------------------------------------------------------ */
 
+/* The header's first sector is the switch.  Where that makes the list of bitmaps invalid,
+ * its record goes behind it: the autoclear bit without a record loses the disk as soon as
+ * QEMU writes to it, and a record without the bit is passed over. */
+static enum step step_of_header(const struct repair *r, const struct overlay_word *w)
+{
+        if (w->offset < ABI_SECTOR)
+                return STEP_SWITCH;
+        return r->was_valid && w->offset == r->late_record ? STEP_RECORD : STEP_HEADER;
+}
+
 /* What a step makes of a word; false if the step has nothing to do with it. */
-static bool values_of(const struct overlay_word *w, enum step step, uint64_t *from,
-                      uint64_t *to)
+static bool values_of(const struct repair *r, const struct overlay_word *w,
+                      enum step step, uint64_t *from, uint64_t *to)
 {
         bool counts = w->kind == OVERLAY_REFCOUNTS;
         bool header = w->kind == OVERLAY_HEADER;
@@ -56,10 +68,12 @@ static bool values_of(const struct overlay_word *w, enum step step, uint64_t *fr
         case STEP_RAISE:
         case STEP_MEND:
         case STEP_HEADER:
+        case STEP_RECORD:
                 *from = w->old;
                 *to = w->values.first;
-                return header ? step == STEP_HEADER && w->offset >= ABI_SECTOR
-                              : step == (counts ? STEP_RAISE : STEP_MEND);
+                return step == (header   ? step_of_header(r, w)
+                                : counts ? STEP_RAISE
+                                         : STEP_MEND);
         case STEP_LOWER:
         case STEP_FLAGS:
                 *from = w->values.first;
@@ -79,7 +93,8 @@ static bool changes(const struct emission *e, uint64_t i, enum step step)
 {
         uint64_t from;
         uint64_t to;
-        return values_of(&e->repair->overlay.words[i], step, &from, &to) && from != to;
+        return values_of(e->repair, &e->repair->overlay.words[i], step, &from, &to) &&
+               from != to;
 }
 
 /* Words of one sector that follow each other, from `first` on. */
@@ -109,7 +124,7 @@ static void declare(struct emission *e, uint64_t first, uint64_t count, enum ste
         for (uint64_t i = 0; i < count; i++) {
                 uint64_t from = 0;
                 uint64_t to = 0;
-                values_of(&words[i], step, &from, &to);
+                values_of(e->repair, &words[i], step, &from, &to);
                 store_be64(old + i * 8, from);
                 store_be64(new + i * 8, to);
         }
@@ -191,6 +206,31 @@ static bool emit_header_switch(struct emission *e)
         transaction_write(STEP_SWITCH, ABI_CHANGE_SWITCH, first, h->old + first,
                           h->now + first, end - first);
         return true;
+}
+
+/*
+ * Half of a record's body would keep QEMU from opening the image, and without the bit
+ * nobody reads it.  A program that writes to the image meanwhile drops the list; no other
+ * order of writes spares both.
+ */
+static void emit_hiding(struct emission *e)
+{
+        struct repair_header_bytes *h = &e->repair->header;
+        uint32_t body = e->repair->h.bitmaps_record + QCOW2_EXTENSION_HEADER;
+        uint8_t *field = h->old + QCOW2_AUTOCLEAR_FIELD;
+        uint32_t end = body + QCOW2_BITMAPS_BODY;
+        uint32_t border = (end - 1) / ABI_SECTOR * ABI_SECTOR;
+        static uint8_t hidden[8]; /* until the doorbell is rung */
+        if (!e->repair->was_valid || !e->repair->h.has_bitmaps || border <= body ||
+            memcmp(h->old + body, h->now + body, border - body) == 0 ||
+            memcmp(h->old + border, h->now + border, end - border) == 0)
+                return;
+        store_be64(hidden, load_be64(field) & ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
+        transaction_write(STEP_HIDE, 0, QCOW2_AUTOCLEAR_FIELD, field, hidden,
+                          sizeof hidden);
+        transaction_apply(STEP_HIDE, 0);
+        memcpy(field, hidden, sizeof hidden); /* for the switch */
+        e->switch_word = 0;
 }
 
 static void emit_switch(struct emission *e)
@@ -280,6 +320,9 @@ enum abi_code repair_emit(struct repair *r)
 {
         struct emission e = {.repair = r};
         bool device = r->call->flags & ABI_CALL_BLOCK_DEVICE;
+        r->was_valid =
+            r->h.version >= 3 &&
+            load_be64(r->header.old + QCOW2_AUTOCLEAR_FIELD) & QCOW2_AUTOCLEAR_BITMAPS;
         overlay_sort(&r->overlay);
         if (memcmp(r->header.old, r->header.now, ABI_SECTOR) == 0)
                 choose_switch(&e);
@@ -287,9 +330,12 @@ enum abi_code repair_emit(struct repair *r)
         transaction_assert(0, r->header.old, r->header.length);
         claim(r);
         emit_extents(&e, device);
-        for (enum step step = STEP_RAISE; step <= STEP_HEADER; step++)
+        for (enum step step = STEP_RAISE; step < STEP_HIDE; step++)
                 emit_step(&e, step);
+        emit_hiding(&e);
+        emit_step(&e, STEP_HEADER);
         emit_switch(&e);
+        emit_step(&e, STEP_RECORD);
         emit_step(&e, STEP_FREE);
         emit_step(&e, STEP_LATE_FLAGS);
         return e.code;

@@ -276,10 +276,13 @@ void repair_drop_bitmaps(struct repair *r)
         uint8_t *b = r->header.now;
         uint32_t end;
         uint32_t record = find(r, QCOW2_EXTENSION_BITMAPS, &end);
-        store_be64(b + QCOW2_AUTOCLEAR_FIELD, load_be64(b + QCOW2_AUTOCLEAR_FIELD) &
-                                                  ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
+        if (r->h.version >= 3)
+                store_be64(b + QCOW2_AUTOCLEAR_FIELD,
+                           load_be64(b + QCOW2_AUTOCLEAR_FIELD) &
+                               ~(uint64_t)QCOW2_AUTOCLEAR_BITMAPS);
         if (!record)
                 return;
+        r->late_record = record;
         if (end > ABI_SECTOR) {
                 if (end - record > QCOW2_BITMAPS_RECORD)
                         store_be32(b + record, QCOW2_EXTENSION_PADDING);

@@ -126,7 +126,8 @@ static enum abi_code set_word(struct repair *r, struct check *c, uint64_t first,
             load_be64(&c->refcount_table[index]) + refcount_byte(order, in_block);
         uint8_t old[8];
         uint8_t words[3][8]; /* first, between, now */
-        repair_read(offset, old, sizeof old);
+        if (!check_refcount_word(c, first, old))
+                return ABI_OK;
         for (int i = 0; i < 3; i++)
                 memcpy(words[i], old, sizeof old);
         for (uint32_t i = 0; i < count; i++) {
@@ -145,17 +146,28 @@ static enum abi_code set_word(struct repair *r, struct check *c, uint64_t first,
                            values);
 }
 
+/* Behind the end of a file that was cut nothing is used any more; but where a refcount
+ * says otherwise, no edit could make the file longer. */
+static uint64_t counted_end(const struct repair *r, const struct check *c)
+{
+        if (r->call->flags & ABI_CALL_BLOCK_DEVICE)
+                return c->clusters;
+        return c->refcount_entries << c->block_bits;
+}
+
 /* Clusters that one word counts; with 64 bits it is one, else several. */
 static enum abi_code set_in_place(struct repair *r, struct check *c, bool lower_only)
 {
         struct totals totals = {0};
         uint32_t step = 1u << (6 - c->image.header.refcount_order);
-        uint64_t end = c->clusters;
+        uint64_t end = lower_only ? c->clusters : counted_end(r, c);
         enum abi_code code = ABI_OK;
         for (uint64_t first = 0; first < end && !code; first += step) {
                 bool differs = false;
-                if (!has_block(c, first))
+                if (!has_block(c, first)) {
+                        first |= (1ull << c->block_bits) - step;
                         continue;
+                }
                 for (uint64_t i = first; i < first + step && !differs; i++) {
                         uint64_t refcount = refcount_on_disk(c, i);
                         uint64_t references = check_references(c, i);

@@ -36,10 +36,12 @@ struct repair {
         uint64_t next_cluster; /* where new clusters go: nothing is there */
         bool unopenable;       /* QEMU does not open the image as it is */
         bool named_beyond;     /* the damage named clusters behind the end of the file */
-        bool drops_late;  /* the switch takes references away: what they count waits */
-        bool walks_on;    /* look where QEMU would give up, too */
-        bool device_full; /* new clusters would lie behind its end */
-        bool rebuild;     /* the refcount structures cannot be trusted */
+        bool drops_late; /* the switch takes references away: what they count waits */
+        bool was_valid;  /* on disk QEMU reads the list of bitmaps */
+        uint32_t late_record;    /* a bitmaps record that is dropped; 0: none */
+        bool walks_on;           /* look where QEMU would give up, too */
+        bool device_full;        /* new clusters would lie behind its end */
+        bool rebuild;            /* the refcount structures cannot be trusted */
         uint32_t refcount_order; /* of the new ones */
         uint8_t *roles;          /* of each cluster of the file (enum check_role) */
         uint64_t role_clusters;

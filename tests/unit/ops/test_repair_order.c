@@ -298,6 +298,67 @@ static void judge_records(uint32_t before, uint32_t behind)
         read_image_free(&was);
 }
 
+/* What QEMU would do with the header: without the bit it passes the record over, with it
+ * the record has to be there, and whole. */
+static void judge_list(struct native_image *image, const uint8_t bodies[2][24])
+{
+        uint8_t body[24];
+        struct read_image is;
+        if (!(peek64(image, 88) & 1))
+                return;
+        read_image(image, &is);
+        assert_int_not_equal(is.extension_at, 0);
+        native_image_read(image, is.extension_at + 8, body, sizeof body);
+        assert_true(memcmp(body, bodies[0], sizeof body) == 0 ||
+                    memcmp(body, bodies[1], sizeof body) == 0);
+        read_image_free(&is);
+}
+
+/* Of `bitmaps`, of which the first loses its table, each write leaves the old list or the
+ * new one, or none. */
+static void judge_lists(uint32_t bitmaps, uint32_t before, uint32_t behind)
+{
+        uint8_t bodies[2][24];
+        ops_make(&ops,
+                 &(struct made_options){.cluster_bits = 12,
+                                        .virtual_size = 2ull << 20,
+                                        .record_before = before,
+                                        .record_behind = behind,
+                                        .bitmap_count = bitmaps,
+                                        .bitmaps = {{.name = "one"}, {.name = "two"}}});
+        uint64_t body = ops.places.bitmaps_record + 8;
+        poke64(ops.image, ops.places.tables[0], 1ull << 41);
+        native_image_copy(&old, ops.image);
+        native_image_copy(&state, ops.image);
+        native_image_read(ops.image, body, bodies[0], sizeof bodies[0]);
+        assert_int_equal(repairs_run(&ops, ABI_CALL_REPAIR_ALL), ABI_OK);
+        native_image_read(ops.image, body, bodies[1], sizeof bodies[1]);
+        if (bitmaps > 1)
+                assert_memory_not_equal(bodies[0], bodies[1], sizeof bodies[0]);
+        native_image_copy(ops.image, &old);
+        repairs_run_only(&ops, ABI_CALL_REPAIR_ALL);
+        struct native_trace trace = take_trace();
+        for (size_t i = 0; i < trace.count; i++) {
+                apply(&state, &trace.events[i]);
+                judge_list(&state, bodies);
+        }
+        native_trace_free(&trace);
+}
+
+static void a_list_is_whole_or_not_there(void **unused)
+{
+        (void)unused;
+        for (uint32_t bitmaps = 1; bitmaps <= 2; bitmaps++) {
+                judge_lists(bitmaps, 0, 0);
+                judge_lists(bitmaps, 20, 500); /* more than the first sector behind it */
+                judge_lists(bitmaps, 368, 0);  /* crosses behind its size */
+                judge_lists(bitmaps, 376, 0);  /* crosses behind its count */
+                judge_lists(bitmaps, 376, 40); /* not the last */
+                judge_lists(bitmaps, 600, 40); /* all in the second sector */
+                judge_lists(bitmaps, 888, 40); /* crosses into the third */
+        }
+}
+
 static void records_are_whole_where_a_stale_list_goes(void **unused)
 {
         (void)unused;
@@ -336,6 +397,7 @@ int main(void)
             ORDER(clusters_are_free_behind_the_switch),
             ORDER(the_first_of_mere_leaks_is_the_switch),
             ORDER(a_new_structure_is_there_before_the_switch),
+            ORDER(a_list_is_whole_or_not_there),
             ORDER(records_are_whole_where_a_stale_list_goes),
             ORDER(random_damage_can_be_undone_at_any_write),
         };

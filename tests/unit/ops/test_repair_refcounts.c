@@ -76,6 +76,26 @@ static void leaks_are_given_back(void **state)
         }
 }
 
+/* Of a file that was cut: an edit that makes it longer would be refused for ever. */
+static void refcounts_behind_the_end_go(void **state)
+{
+        (void)state;
+        ops.options.free_clusters = 0;
+        ops_make(&ops, &ops.options);
+        ops.damaged = true;
+        uint64_t end = ops.image->size / CLUSTER;
+        poke_refcount(ops.image, end, 1);
+        poke_refcount(ops.image, end + 200, 3);
+        assert_int_equal(ops_run(&ops, "new", "a"), ABI_BAD_REFCOUNTS);
+        assert_int_equal(repairs_run(&ops, 0), ABI_OK);
+        assert_int_equal(repairs_told.count, 0);
+        repairs_all(&ops, 0);
+        repairs_expect(ABI_REPAIR_LEAKS, 2);
+        assert_int_equal(peek_refcount(ops.image, end), 0);
+        assert_int_equal(peek_refcount(ops.image, end + 200), 0);
+        assert_int_equal(ops_run(&ops, "new", "a"), ABI_OK);
+}
+
 /* Both are counted by one word. */
 static void mere_leaks_leave_other_refcounts_alone(void **state)
 {
@@ -105,6 +125,20 @@ static void refcounts_of_all_clusters_at_once_come_right(void **state)
         assert_int_equal(repairs_count(ABI_REPAIR_REFCOUNTS), 1);
         assert_int_equal(repairs_count(ABI_REPAIR_LEAKS), 1);
         assert_int_equal(repairs_count(ABI_REPAIR_REBUILT), 0);
+}
+
+/* The host ends a guest that rings for each word. */
+static void many_refcounts_take_few_doorbells(void **state)
+{
+        (void)state;
+        ops.options.free_clusters = 1600;
+        ops_make(&ops, &ops.options);
+        uint64_t first = ops.places.free_clusters / CLUSTER;
+        for (uint64_t i = 0; i < 1600; i += 8)
+                poke_refcount(ops.image, first + i, 1);
+        repairs_all(&ops, 0);
+        repairs_expect(ABI_REPAIR_LEAKS, 200);
+        assert_in_range(ops.outcome.doorbells, 1, 100);
 }
 
 static void flags_follow_the_refcounts(void **state)
@@ -258,8 +292,10 @@ int main(void)
             REPAIR(a_sound_image_is_left_alone),
             REPAIR(a_refcount_too_low_is_raised),
             REPAIR(leaks_are_given_back),
+            REPAIR(refcounts_behind_the_end_go),
             REPAIR(mere_leaks_leave_other_refcounts_alone),
             REPAIR(refcounts_of_all_clusters_at_once_come_right),
+            REPAIR(many_refcounts_take_few_doorbells),
             REPAIR(flags_follow_the_refcounts),
             REPAIR(refcounts_of_every_width_are_mended),
             REPAIR(refcounts_become_as_wide_as_they_have_to_be),
