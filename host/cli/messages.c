@@ -164,6 +164,8 @@ enum message message_of_outcome(enum edit_outcome outcome, int error)
                 return MESSAGE_JOURNAL_KEPT;
         case EDIT_OUTPUT_ERROR:
                 return MESSAGE_PRINT_FAILED;
+        case EDIT_SEARCH_ERROR:
+                return MESSAGE_JOURNAL_SEARCH;
         }
         return MESSAGE_PROTOCOL;
 }

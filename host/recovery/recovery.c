@@ -108,10 +108,10 @@ int recovery_search(struct recovery *r, struct journal_search search)
         return journal_place_search(&search, at_place, r);
 }
 
-void recovery_remember(const struct recovery *r, struct journal_index *index)
+void recovery_remember(struct recovery *r, struct journal_index *index)
 {
-        for (unsigned int i = 0; i < r->count; i++) {
-                const struct recovery_item *item = &r->items[i];
+        for (; r->remembered < r->count; r->remembered++) {
+                const struct recovery_item *item = &r->items[r->remembered];
                 struct journal_index_entry entry = {
                     .image_path = item->image_path ? item->image_path : "",
                     .journal_path = item->new_path,

@@ -101,6 +101,7 @@ struct recovery {
         const struct recovery_examiner *examiner; /* NULL: as recovery_start() says */
         int error; /* negative errno: a place could not be looked at */
         unsigned int count;
+        unsigned int remembered; /* of them */
         struct recovery_item items[RECOVERY_ITEMS_MAX];
 };
 
@@ -125,7 +126,7 @@ int recovery_at_index(void *recovery, const char *path);
 
 /* Put journals that were set aside into the index under their new names, so that
  * they are found when their image is met.  Returns at once. */
-void recovery_remember(const struct recovery *recovery, struct journal_index *index);
+void recovery_remember(struct recovery *recovery, struct journal_index *index);
 
 /* The item that stops every command that would write, or NULL. */
 const struct recovery_item *recovery_stop(const struct recovery *recovery);

@@ -49,10 +49,10 @@ static void note_journal_path(struct run *run, const char *path)
 
 /* ---- preparation ---------------------------------------------------------------- */
 
-static bool recovered(struct run *run, int status)
+static bool note_recovery(struct run *run, int status)
 {
         if (status < 0)
-                return fail(run, EDIT_JOURNAL_ERROR, status);
+                return fail(run, EDIT_SEARCH_ERROR, status);
         return status ? fail(run, EDIT_RECOVERY_STOPPED, 0) : true;
 }
 
@@ -67,7 +67,7 @@ static bool recover(struct run *run)
             .state_directory = run->state_directory,
         };
         recovery->discard = request->discard_journal;
-        return recovered(run, recovery_search(recovery, search));
+        return note_recovery(run, recovery_search(recovery, search));
 }
 
 /* And where the index says.  Asked before the machine was made, so the answer is there.
@@ -77,10 +77,10 @@ static bool recover_by_index(struct run *run)
         int status =
             journal_index_found(run->index, recovery_at_index, &run->report->recovery);
         if (run->report->recovery.error)
-                return recovered(run, run->report->recovery.error);
+                return note_recovery(run, run->report->recovery.error);
         recovery_remember(&run->report->recovery, run->index);
         /* The index is a help, not a condition: its failure is a warning. */
-        return status < 0 ? true : recovered(run, status);
+        return status < 0 ? true : note_recovery(run, status);
 }
 
 static void start_index(struct run *run)
@@ -102,7 +102,10 @@ static bool prepare_journal(struct run *run)
         if (error < 0)
                 return fail(run, EDIT_JOURNAL_ERROR, error);
         start_index(run);
-        if (!recover(run))
+        bool recovered = recover(run);
+        /* Under the old name the index would soon forget it. */
+        recovery_remember(&run->report->recovery, run->index);
+        if (!recovered)
                 return false;
         error = journal_place_choose(request->image->fd, request->image->resolved_path,
                                      request->journal_directory, run->state_directory,
@@ -298,6 +301,7 @@ static void clean_up(struct run *run)
         doorbell_destroy(&run->doorbell);
         transaction_destroy(&run->transaction);
         journal_close(run->journal);
+        (void)journal_index_wait(run->index); /* a journal that was set aside is known */
         journal_index_stop(run->index);
         if (run->placed)
                 journal_place_release(&run->place);

@@ -25,6 +25,7 @@ enum edit_outcome {
         EDIT_JOURNAL_KEPT,     /* the image is as `committed` says, but the journal could
                                 * not be ended: error */
         EDIT_OUTPUT_ERROR,     /* what the guest reports could not be written: error */
+        EDIT_SEARCH_ERROR,     /* whether an edit was interrupted is not known: error */
 };
 
 /* For INSTAR_DEBUG=1: where the run ended. */

@@ -339,8 +339,7 @@ class StateDirectories(Hostile):
         """Where nobody can look into it, it may hold a journal of this image, and that is told."""
         self.assert_refused_in_words(
             self.folder("of-mallory", MALLORY),
-            "instar bitmap: cannot write the undo journal of the image: Permission denied; the "
-            "image is as it was")
+            f"instar bitmap: cannot look for undo journals of '{self.image}': Permission denied")
         for mode in (0o755, 0o777, 0o1777):
             with self.subTest(mode=oct(mode)):
                 path = self.folder(f"of-mallory-{mode:o}", MALLORY, mode)
@@ -386,15 +385,17 @@ class StateDirectories(Hostile):
         os.symlink(self.path("loop"), self.path("loop"))
         os.mkfifo(self.path("fifo"))
         own = self.folder("own", ALICE)
-        begin = "instar bitmap: cannot write the undo journal of the image: "
+        write = ("instar bitmap: cannot write the undo journal of the image: {}; the image is "
+                 "as it was")
+        look = f"instar bitmap: cannot look for undo journals of '{self.image}': {{}}"
         for name, error in (("file", "Not a directory"), ("file/below", "Not a directory"),
                             ("fifo", "Not a directory"), ("x" * 300, "File name too long"),
                             ("own/" + "y/" * 3000, "File name too long"),
                             ("loop", "Too many levels of symbolic links"),
                             ("none/such", "Permission denied")):
             with self.subTest(name=name[:20]):
-                self.assert_refused_in_words(
-                    self.path(name), f"{begin}{error}; the image is as it was")
+                line = look if name == "loop" else write
+                self.assert_refused_in_words(self.path(name), line.format(error))
         self.assertEqual(os.listdir(own), [], "not even the beginning of it was made")
         with open(self.path("file"), "rb") as file:
             self.assertEqual(file.read(), b"precious")
