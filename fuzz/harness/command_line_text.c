@@ -109,7 +109,7 @@ void command_line_judge_json(const char *word)
         json_t *object = json_object();
         char *printed;
 
-        json_object_set_new(object, "word", json_escaped(word));
+        json_object_set_new(object, "word", json_plain(word));
         if (length <= ABI_MAX_NAME)
                 json_set_bitmap(object, word, length);
         printed = json_text(object);
@@ -153,6 +153,15 @@ static bool begins(const char *line, size_t length, const char *with)
         return length >= strlen(with) && memcmp(line, with, strlen(with)) == 0;
 }
 
+/* Of several images: whose messages follow. */
+static bool is_heading(const char *line, size_t length, const char *end)
+{
+        const char *next = line + length + 1;
+
+        return length && line[length - 1] == ':' &&
+               begins(next, (size_t)(end - next), "instar check: ");
+}
+
 /* A message, its hint, or where help is. */
 static bool is_line_of_ours(const char *line, size_t length, size_t number)
 {
@@ -177,7 +186,8 @@ static size_t judge_lines(void)
                 const char *newline = memchr(at, '\n', (size_t)(end - at));
 
                 MUST(newline);
-                MUST(is_line_of_ours(at, (size_t)(newline - at), lines));
+                MUST(is_line_of_ours(at, (size_t)(newline - at), lines) ||
+                     is_heading(at, (size_t)(newline - at), end));
                 at = newline + 1;
                 lines++;
         }

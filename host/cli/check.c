@@ -13,6 +13,7 @@
 
 #include "host/cli/check.h"
 #include "host/cli/check_all.h"
+#include "host/cli/check_errors.h"
 #include "host/cli/check_image.h"
 #include "host/cli/check_options.h"
 #include "host/cli/check_report.h"
@@ -79,18 +80,19 @@ static void report(struct check *check, const char *path,
                    const struct check_result *result)
 {
         static struct text out;
-        static struct text err;
+        static struct output err;
 
         text_start(&out);
-        text_start(&err);
+        output_start(&err, STDERR_FILENO);
         if (check->results)
                 json_array_append_new(check->results,
                                       check_report_json(check->options, path, result));
         else if (!check->options->common.quiet)
                 check_report_human(path, result, &out);
-        check_report_errors(check->options, path, result, &err);
+        check_errors_put(check->options, path, result, &check->run.heading, &err);
         tell(&out, STDOUT_FILENO, check);
-        tell(&err, STDERR_FILENO, check);
+        check->told |= err.begun || err.text.length;
+        (void)output_finish(&err);
         count_in(check, result->exit_code);
 }
 
@@ -111,6 +113,21 @@ static void remember(struct check *check, const char *path,
         free(resolved);
 }
 
+/* Of several images: whose the lines are that follow. */
+static void begin_image(struct check *check, const char *path)
+{
+        static struct text out;
+        bool several = !check->options->all && check->options->path_count > 1;
+
+        check->run.heading.path = several ? path : NULL;
+        if (!several || check->results || check->options->common.quiet)
+                return;
+        text_start(&out);
+        text_escaped(&out, path);
+        text_string(&out, ":\n");
+        tell(&out, STDOUT_FILENO, check);
+}
+
 /* False once a signal asks to stop: what was begun is finished. */
 static bool check_one(struct check *check, const char *path, const char *journal)
 {
@@ -118,6 +135,7 @@ static bool check_one(struct check *check, const char *path, const char *journal
 
         if (signals_caught())
                 return false;
+        begin_image(check, path);
         check_image(&check->run, path, journal, &result);
         report(check, path, &result);
         remember(check, path, &result);

@@ -85,11 +85,19 @@ void known_from_folder(const char *folder, struct known_journals *known,
                        void *context)
 {
         char *resolved = realpath(folder, NULL);
+        struct stat status;
         FTS *tree;
         FTSENT *entry;
 
         if (!resolved) {
                 failed(context, folder, errno);
+                return;
+        }
+        /* Nothing would be found in an image, and that would sound like good news. */
+        if (stat(resolved, &status) == 0 && !S_ISDIR(status.st_mode) &&
+            !is_journal_name(resolved, strlen(resolved))) {
+                failed(context, folder, ENOTDIR);
+                free(resolved);
                 return;
         }
         tree = fts_open((char *[]){resolved, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, NULL);

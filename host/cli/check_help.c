@@ -64,6 +64,7 @@ const char check_help[] =
     HELP_VARIABLE_JOURNAL
     HELP_VARIABLE_STATE
     HELP_VARIABLE_SANDBOX
+    HELP_VARIABLE_DEBUG
     "\n"
     HELP_NEEDS_KVM;
 /* clang-format on */

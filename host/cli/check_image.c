@@ -163,7 +163,7 @@ static void repair(struct check_run *run, const char *path, bool discard,
         if (!result->repair.done)
                 return;
         metadata_release(&result->metadata);
-        metadata_check(options, path, &result->metadata);
+        metadata_check(options, path, &run->heading, &result->metadata);
         note_fixed(options, &result->before, &result->repair, &result->metadata);
         result->exit_code = result->metadata.exit_code;
 }
@@ -184,7 +184,7 @@ void check_image(struct check_run *run, const char *path, const char *journal,
         }
         if (run->options->all)
                 return;
-        metadata_check(run->options, path, &result->metadata);
+        metadata_check(run->options, path, &run->heading, &result->metadata);
         result->exit_code = result->metadata.exit_code;
         if (wants_repair(run->options, &result->metadata))
                 repair(run, path, discard, result);

@@ -13,6 +13,7 @@
 struct check_run {
         const struct check_options *options;
         struct journal_places places;
+        struct check_heading heading; /* of the image that is being checked */
 };
 
 struct check_result {

@@ -30,7 +30,8 @@ static volatile sig_atomic_t progress_asked;
 struct listener {
         const struct check_options *options;
         struct metadata *metadata;
-        struct output err;
+        struct check_heading *heading;
+        struct output err; /* put_text() */
         bool described;    /* the image report has come */
         bool print_failed; /* stdout takes nothing */
         struct abi_report_image image;
@@ -53,6 +54,12 @@ void metadata_catch_signal(void)
 
 /* ---- reports -------------------------------------------------------------------- */
 
+static void put_text(struct listener *l, const char *bytes, size_t length)
+{
+        check_heading_tell(l->heading, &l->err);
+        output_bytes(&l->err, bytes, length);
+}
+
 static int say(struct listener *l, const struct abi_finding *finding, const char *id,
                const char *name)
 {
@@ -61,7 +68,7 @@ static int say(struct listener *l, const struct abi_finding *finding, const char
         text_start(&line);
         if (!finding_append(&line, finding, id, name))
                 return -EBADMSG;
-        output_bytes(&l->err, line.bytes, line.length);
+        put_text(l, line.bytes, line.length);
         return 0;
 }
 
@@ -122,6 +129,8 @@ keep_damage(struct listener *l, const struct abi_report_damage *report, const vo
                 m->damage = json_array();
         if (json_array_size(m->damage) < MAX_DAMAGE)
                 json_array_append_new(m->damage, damage_json(l, &what, report, name));
+        else
+                m->damage_not_listed++;
         return &what;
 }
 
@@ -138,7 +147,7 @@ static int take_damage(struct listener *l, const uint8_t *bytes, size_t length)
             length != sizeof report + report.name_length)
                 return -EBADMSG;
         what = keep_damage(l, &report, name);
-        output_bytes(&l->err, what->bytes, what->length);
+        put_text(l, what->bytes, what->length);
         output_string(&l->err, "\nhint: ");
         output_string(&l->err, damage_repair(&l->image, &report)->text);
         output_string(&l->err, "\n");
@@ -163,7 +172,7 @@ static int take_progress(struct listener *l, const uint8_t *bytes, size_t length
                          (double)report.done * 100 / (double)report.total,
                          progress_asked ? '\n' : '\r');
         if (progress_asked) { /* where qemu-img has it: stdout may be JSON */
-                output_bytes(&l->err, line, (size_t)shown);
+                put_text(l, line, (size_t)shown);
                 output_finish(&l->err); /* and goes on */
                 progress_asked = 0;
                 return 0;
@@ -267,7 +276,9 @@ static void conclude(struct listener *l, int error, const struct inspect_report 
         struct metadata *m = l->metadata;
         struct message_values values = {0};
 
+        m->outcome = report->outcome;
         m->result = report->result;
+        m->trace = report->trace;
         if (error == -EINTR) {
                 m->exit_code = EXIT_REFUSED; /* the end of the run tells of the signal */
         } else if (error) {
@@ -292,7 +303,7 @@ static void conclude(struct listener *l, int error, const struct inspect_report 
 }
 
 void metadata_check(const struct check_options *options, const char *path,
-                    struct metadata *m)
+                    struct check_heading *heading, struct metadata *m)
 {
         static struct listener listener;
         struct report_sink sink = {take, &listener};
@@ -318,6 +329,7 @@ void metadata_check(const struct check_options *options, const char *path,
                                               .interruptible = true};
         listener.options = options;
         listener.metadata = m;
+        listener.heading = heading;
         output_start(&listener.err, STDERR_FILENO);
         error = inspect_in_child(&request, &report);
         output_finish(&listener.err);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/cli/edit_words.h"
 #include "host/cli/environment.h"
 #include "host/cli/json.h"
 #include "host/cli/open_image.h"
@@ -46,8 +47,10 @@ static int take(void *context, uint64_t kind, const uint8_t *bytes, size_t lengt
                 l->result->copied += report.detail[0];
         if (!l->result->repairs)
                 l->result->repairs = json_array();
-        if (json_array_size(l->result->repairs) >= MAX_REPAIRS)
+        if (json_array_size(l->result->repairs) >= MAX_REPAIRS) {
+                l->result->not_listed++;
                 return 0;
+        }
         object = json_object();
         json_object_set_new(object, "what", json_stringn(what.bytes, what.length));
         if (report.name_length)
@@ -69,12 +72,12 @@ static void fail(struct repair_result *r, enum message message, int error)
         r->error = abs(error);
 }
 
-static void note_result(struct repair_result *r, enum edit_outcome outcome, int error)
+static void note_result(struct repair_result *r, int error)
 {
         struct message_values values = {0};
 
-        if (outcome != EDIT_GUEST_RESULT)
-                fail(r, message_of_outcome(outcome, abs(error)), error);
+        if (r->outcome != EDIT_GUEST_RESULT)
+                fail(r, edit_words_of_outcome(r->outcome, error, r->journal_path), error);
         else if (r->result.code == ABI_TOO_LARGE)
                 fail(r, MESSAGE_CHECK_TOO_LARGE, 0);
         else
@@ -86,11 +89,15 @@ static void plan(const struct child_request *request, struct repair_result *r)
         struct inspect_report report = {0};
         int error = inspect_in_child(request, &report);
 
+        r->outcome = report.outcome;
         r->result = report.result;
+        r->trace = report.trace;
+        if (error == -EINTR)
+                return; /* the end of the run tells of the signal */
         if (error)
                 fail(r, error == -EBADMSG ? MESSAGE_PROTOCOL : MESSAGE_CHECK_DIED, error);
         else
-                note_result(r, report.outcome, report.error);
+                note_result(r, report.error);
 }
 
 static char *describe(const struct check_options *options)
@@ -118,14 +125,23 @@ static void write_plan(const struct check_options *options, bool discard,
         int error;
 
         memset(&report, 0, sizeof report);
-        error = asked ? edit_in_child(request, &edit, &report) : -ENOMEM;
+        error = asked ? edit_in_child(request, &edit, &report) : 0;
+        r->outcome = report.outcome;
         r->result = report.result;
+        r->trace = report.trace;
         r->signal = report.signal;
+        r->index_error = abs(report.index_error);
         memcpy(r->journal_path, report.journal_path, sizeof r->journal_path);
-        if (error)
-                fail(r, error == -EBADMSG ? MESSAGE_PROTOCOL : MESSAGE_CHECK_DIED, error);
+        if (!asked)
+                fail(r, MESSAGE_OUT_OF_MEMORY, 0);
+        else if (error && !report.ended)
+                fail(r, MESSAGE_REPAIR_UNKNOWN, error);
+        else if (error && report.committed)
+                r->warning = MESSAGE_WARNING_REPAIR_UNTOLD;
+        else if (error && report.outcome == EDIT_GUEST_RESULT)
+                fail(r, MESSAGE_PROTOCOL, error);
         else if (!report.committed || report.outcome == EDIT_ROLLBACK_FAILED)
-                note_result(r, report.outcome, report.error);
+                note_result(r, report.error);
         else if (report.outcome == EDIT_JOURNAL_KEPT)
                 r->warning = MESSAGE_WARNING_JOURNAL_KEPT;
         else if (report.outcome != EDIT_GUEST_RESULT || report.result.code)

@@ -19,10 +19,6 @@ void check_report_unreachable(const char *path, const char *journal, struct text
 json_t *check_report_orphan_json(const char *path, const char *journal,
                                  const char *state);
 
-/* For both: what failed. */
-void check_report_errors(const struct check_options *options, const char *path,
-                         const struct check_result *result, struct text *err);
-
 /* For programs; NULL without memory. */
 json_t *check_report_json(const struct check_options *options, const char *path,
                           const struct check_result *result);

@@ -77,11 +77,11 @@ static char *make_json(const struct reset *reset, bool changes)
         text_start(&what);
         append_what(reset, &what);
         json_object_set_new(repair, "what", json_stringn(what.bytes, what.length));
-        json_object_set_new(repair, "bitmap", json_escaped(reset->name));
+        json_set_bitmap(repair, reset->name, strlen(reset->name));
         if (changes)
                 json_array_append(repairs, repair);
         json_decref(repair);
-        json_object_set_new(object, "filename", json_escaped(reset->path));
+        json_object_set_new(object, "filename", json_plain(reset->path));
         json_object_set_new(object, "format", json_string("qcow2"));
         json_object_set_new(object, "instar-repairs", repairs);
         text = json_text(object);

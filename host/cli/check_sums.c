@@ -103,11 +103,12 @@ void metadata_set_json(const struct metadata *m, const char *path, json_t *objec
                 set_number(object, "leaks-fixed", m->leaks_fixed);
                 set_number(object, "allocated-clusters", sums->allocated_clusters);
         }
-        json_object_set_new(object, "filename", json_escaped(path));
+        json_object_set_new(object, "filename", json_plain(path));
         if (counted) {
                 json_object_set_new(object, "format", json_string("qcow2"));
                 set_number(object, "fragmented-clusters", sums->fragmented_clusters);
         }
         if (m->damage)
                 json_object_set(object, "instar-damage", m->damage);
+        set_number(object, "instar-damage-not-listed", m->damage_not_listed);
 }

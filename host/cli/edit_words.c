@@ -18,13 +18,30 @@ bool edit_was_done(const struct edit_report *report)
         return is_finished(report) || report->committed;
 }
 
+const char *edit_words_journal(const char *journal_path)
+{
+        return journal_path[0] ? journal_path : "of the image";
+}
+
+enum message edit_words_of_outcome(enum edit_outcome outcome, int error,
+                                   const char *journal_path)
+{
+        enum message message = message_of_outcome(outcome, abs(error));
+
+        /* Without a path no place was found: journal_place_choose() says what EPERM
+         * means. */
+        if (message == MESSAGE_JOURNAL_ERROR && abs(error) == EPERM && !journal_path[0])
+                return MESSAGE_JOURNAL_NOT_PRIVATE;
+        return message;
+}
+
 static struct message_values values_of(const struct edit_words *words,
                                        const struct edit_report *report)
 {
         return (struct message_values){
             .path = words->path,
             .argument = words->argument,
-            .journal = report->journal_path[0] ? report->journal_path : "of the image",
+            .journal = edit_words_journal(report->journal_path),
             .error = abs(report->error),
             .signal = report->signal,
         };
@@ -34,8 +51,8 @@ int edit_words_failure(const struct edit_words *words, const struct edit_report 
                        struct text *err)
 {
         struct message_values values = values_of(words, report);
-        enum message message = message_of_outcome(report->outcome, values.error);
-
+        enum message message =
+            edit_words_of_outcome(report->outcome, report->error, report->journal_path);
         const struct recovery_item *stop = recovery_stop(&report->recovery);
 
         if (report->outcome == EDIT_RECOVERY_STOPPED && stop)
@@ -44,11 +61,6 @@ int edit_words_failure(const struct edit_words *words, const struct edit_report 
                 message = message_of_result(&report->result, &values);
         if (message == MESSAGE_IN_USE && words->in_use)
                 message = words->in_use;
-        /* Without a path no place was found: journal_place_choose() says what EPERM
-         * means. */
-        if (message == MESSAGE_JOURNAL_ERROR && values.error == EPERM &&
-            !report->journal_path[0])
-                message = MESSAGE_JOURNAL_NOT_PRIVATE;
         message_append(err, words->command, message, &values);
         if (report->outcome == EDIT_RECOVERY_STOPPED && stop)
                 return exit_code_of_recovery(stop->state);

@@ -19,6 +19,13 @@ struct edit_words {
  */
 bool edit_was_done(const struct edit_report *report);
 
+/* Its outcome's message; `journal_path`: of the journal, "" before it has a place. */
+enum message edit_words_of_outcome(enum edit_outcome outcome, int error,
+                                   const char *journal_path);
+
+/* What a message calls the journal. */
+const char *edit_words_journal(const char *journal_path);
+
 /* Of one that was not done: the message; the exit code. */
 int edit_words_failure(const struct edit_words *words, const struct edit_report *report,
                        struct text *err);

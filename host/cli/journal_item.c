@@ -70,15 +70,15 @@ json_t *journal_item_json(const struct recovery_item *item)
         json_t *object = json_object();
         const char *reason = reason_of(item);
 
-        set(object, "journal", json_escaped(item->path));
+        set(object, "journal", json_plain(item->path));
         set(object, "state", json_string(states[item->state].name));
         set(object, "reason", reason ? json_string(reason) : NULL);
         set(object, "finding", item->finding ? json_string(item->finding) : NULL);
-        set(object, "renamed-to", json_escaped(item->new_path));
+        set(object, "renamed-to", json_plain(item->new_path));
         if (!item->transaction[0])
                 return object;
         set(object, "transaction", json_string(item->transaction));
-        set(object, "asked", json_escaped(item->asked));
+        set(object, "asked", json_plain(item->asked));
         set(object, "begun", json_time(item->begun));
         set(object, "extents", json_integer((json_int_t)item->extents));
         set(object, "bytes", json_integer((json_int_t)item->bytes));

@@ -119,7 +119,7 @@ static void ending_members(struct output *output, const struct journal_reader *r
 static void head(struct output *output, const struct shown_journal *journal)
 {
         output_string(output, "{\n  \"filename\": ");
-        put(output, json_escaped(journal->path));
+        put(output, json_escaped_bytes(journal->path, strlen(journal->path)));
         member(output, "state", json_string(state_name(journal->state)));
         if (journal->writer != SHOWN_WRITER_UNKNOWN)
                 member(output, "writer-alive",

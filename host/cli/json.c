@@ -30,16 +30,6 @@ static json_t *string_of(struct text *text)
         return value;
 }
 
-json_t *json_escaped(const char *string)
-{
-        struct text *text = string ? new_text() : NULL;
-
-        if (!text)
-                return NULL;
-        text_escaped(text, string);
-        return string_of(text);
-}
-
 json_t *json_escaped_bytes(const void *bytes, size_t length)
 {
         struct text *text = new_text();
@@ -65,17 +55,32 @@ static size_t append_character(struct text *text, const char *bytes, size_t left
         return taken;
 }
 
+static json_t *plain(const char *bytes, size_t length)
+{
+        struct text *text = new_text();
+
+        if (!text)
+                return NULL;
+        for (size_t at = 0; at < length;)
+                at += append_character(text, bytes + at, length - at);
+        return string_of(text);
+}
+
+json_t *json_plain(const char *string)
+{
+        return string ? plain(string, strlen(string)) : NULL;
+}
+
 void json_set_bitmap(json_t *object, const void *name, size_t length)
 {
         static char hex[2 * ABI_MAX_NAME + 1];
-        size_t shown = length ? strnlen(name, length) : 0;
-        struct text *text = length <= ABI_MAX_NAME ? new_text() : NULL;
+        json_t *value = length <= ABI_MAX_NAME
+                            ? plain(name, length ? strnlen(name, length) : 0)
+                            : NULL;
 
-        if (!text)
+        if (!value)
                 return;
-        for (size_t at = 0; at < shown;)
-                at += append_character(text, (const char *)name + at, shown - at);
-        json_object_set_new(object, "bitmap", string_of(text));
+        json_object_set_new(object, "bitmap", value);
         if (utf8_is_text(name, length))
                 return;
         hex_text(name, length, hex);

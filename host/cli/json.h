@@ -7,11 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A string in which what is not plain UTF-8 text is escaped as text_escaped() does it;
- * NULL without memory, or for NULL. */
-json_t *json_escaped(const char *string);
+/* A string as it is, with U+FFFD for what is not UTF-8, as QEMU prints it; what could
+ * steer a terminal is escaped when it is written.  NULL without memory, or for NULL. */
+json_t *json_plain(const char *string);
 
-/* The same for any bytes, a NUL too; at most 16 KiB. */
+/* Any bytes, a NUL too, at most 16 KiB; what is not plain UTF-8 text is escaped as
+ * text_escaped() does it. */
 json_t *json_escaped_bytes(const void *bytes, size_t length);
 
 /*

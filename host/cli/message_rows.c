@@ -3,18 +3,17 @@
  * The table of messages.  Rows that the specification has are verbatim; the others say
  * what is wrong, where, whether it can be repaired, and with what.
  *
- * A hint names only what works: `qemu-img check -r all` for refcounts, the dirty bit and
- * the corrupt bit, nothing where qemu refuses such an image too.
+ * A hint names only what works: `instar check -r all`, and where that does not repair
+ * everything of the kind, its dry run.
  */
 #include "host/cli/messages.h"
 
-#define NOT_REPAIRABLE                                                                   \
-        "nothing was written; qemu-img cannot repair this either: keep the image and "   \
-        "go "                                                                            \
-        "back to a backup copy"
+#define LOOK_FIRST                                                                       \
+        "nothing was written; instar info IMAGE tells what is damaged, instar check -r " \
+        "all -n IMAGE what a repair would do"
 #define WITHOUT_KVM  "; --sandbox=process works without KVM"
 #define DISCARD      "--discard-journal removes the journal and keeps the image as it is"
-#define REPAIR_FIRST "nothing was written; repair it first: qemu-img check -r all IMAGE"
+#define REPAIR_FIRST "nothing was written; repair it first: instar check -r all IMAGE"
 
 static const struct message_row rows[MESSAGE_COUNT] = {
     [MESSAGE_OPTION_UNKNOWN] = {"unrecognized option '{argument}'", 0},
@@ -186,27 +185,27 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "program"},
     [MESSAGE_BAD_EXTENSION] =
         {"malformed header extension of type {hex1} at offset {hex0}: {fault}",
-         NOT_REPAIRABLE},
+         LOOK_FIRST},
     [MESSAGE_BAD_DIRECTORY] =
         {"malformed bitmap directory at offset {hex0}, entry {number1}: {fault}",
-         NOT_REPAIRABLE},
+         LOOK_FIRST},
     [MESSAGE_BAD_TABLE] =
         {"malformed table of bitmap '{argument}' at offset {hex0}: entry {number1} is "
          "{hex2}",
          "nothing was written; the bitmap's bits cannot be trusted; if a copy was cut "
-         "short, "
-         "copy again"},
+         "short, copy again; else instar check -r all IMAGE removes the bitmap, and with "
+         "--reset-damaged marks all of it as dirty"},
     [MESSAGE_BAD_REFCOUNTS] = {"damaged refcounts: the cluster at offset {hex0} has "
                                "refcount {number1}: {fault}",
-                               "nothing was written; see the damage with qemu-img check "
-                               "IMAGE and repair it, on a "
-                               "copy first, with qemu-img check -r all IMAGE"},
+                               "nothing was written; see the damage with instar check "
+                               "IMAGE and repair it, on a copy first, with instar check "
+                               "-r all IMAGE"},
     [MESSAGE_NO_AUTOCLEAR_EXTENSION] =
         {"the header says that its bitmaps are valid (autoclear bit 0), but the bitmaps "
          "extension is missing",
-         "nothing was written; a write by qemu, qemu-img check -r too, would mark the "
+         "nothing was written; a write by qemu, qemu-img check -r too, may mark the "
          "image "
-         "corrupt for good: copy the disk with qemu-img convert"},
+         "as corrupt for good; instar check -r all IMAGE clears the bit"},
 
     [MESSAGE_BAD_BITMAP] = {"bitmap '{argument}' at offset {hex0}: {fault}", 0},
     [MESSAGE_UNREPAIRABLE] = {"{fault}", 0},
@@ -319,9 +318,12 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "nothing was touched; use the account that may read it; " DISCARD},
     [MESSAGE_RECOVERY_BUSY] = {"the undo journal {journal} is in use by another process",
                                "another instar is at work: try again when it has ended"},
-    [MESSAGE_JOURNAL_SEARCH] = {"cannot look for undo journals of '{path}': {error}",
-                                "nothing was touched; check the permissions of the "
-                                "folders where journals may be"},
+    [MESSAGE_JOURNAL_SEARCH] =
+        {"cannot look for undo journals of '{path}': {error}",
+         "nothing was touched; see that these folders are there and "
+         "may be searched: the image's, that of --journal-dir, and "
+         "the state directory (INSTAR_STATE_DIR=DIR names "
+         "another, none does without)"},
 
     [MESSAGE_WARNING_JOURNAL_SEARCH] =
         {"warning: cannot look for undo journals of '{path}': {error}",
@@ -364,7 +366,16 @@ static const struct message_row rows[MESSAGE_COUNT] = {
          "--memory-limit SIZE gives the guest more, up to 16G; more than 2147483647 "
          "clusters cannot be checked at all, by qemu-img either"},
     [MESSAGE_CHECK_DIED] = {"the check's process died: {error}",
-                            "INSTAR_DEBUG=1 tells more"},
+                            "something has killed it, perhaps for lack of memory: see "
+                            "the kernel's log; then instar check IMAGE again"},
+    [MESSAGE_REPAIR_UNKNOWN] =
+        {"what became of the repair is not known: {error}",
+         "its process ended without a word; instar check IMAGE undoes what it left half "
+         "done, and tells how the image is"},
+    [MESSAGE_WARNING_REPAIR_UNTOLD] =
+        {"warning: the repair was done, but not all that it told could be understood",
+         "the image may be made to attack instar, or this is a bug: INSTAR_DEBUG=1 tells "
+         "more"},
     [MESSAGE_RESET_UNUSABLE] =
         {"bitmap '{argument}' cannot be made usable: all bitmaps of the image are "
          "invalid, "
@@ -400,11 +411,11 @@ static const struct message_row rows[MESSAGE_COUNT] = {
         {"warning: {clusters} left leaked because it could not be proved that nothing "
          "else "
          "uses them",
-         "the edit was done; qemu-img check IMAGE shows leaked clusters and damage"},
+         "the edit was done; instar check IMAGE shows leaked clusters and damage"},
     [MESSAGE_WARNING_UNFINISHED] =
         {"warning: the edit was done, but the clusters that it replaced may be left "
          "leaked",
-         "qemu-img check IMAGE shows leaked clusters; INSTAR_DEBUG=1 tells more"},
+         "instar check IMAGE shows leaked clusters; INSTAR_DEBUG=1 tells more"},
     [MESSAGE_WARNING_JOURNAL_KEPT] = {"warning: the edit was done, but its undo journal "
                                       "could not be ended ({error}) and "
                                       "is still there: {journal}",

@@ -111,18 +111,26 @@ void message_append_text(struct text *text, enum message message,
         expand(text, message_row(message)->text, values);
 }
 
-void message_append(struct text *text, const char *command, enum message message,
-                    const struct message_values *values)
+bool message_append_hint(struct text *text, enum message message,
+                         const struct message_values *values)
 {
         const struct message_row *row = message_row(message);
 
+        if (row->hint)
+                expand(text, row->hint, values);
+        return row->hint;
+}
+
+void message_append(struct text *text, const char *command, enum message message,
+                    const struct message_values *values)
+{
         text_string(text, command);
         text_string(text, ": ");
-        expand(text, row->text, values);
+        message_append_text(text, message, values);
         text_string(text, "\n");
-        if (!row->hint)
+        if (!message_row(message)->hint)
                 return;
         text_string(text, "hint: ");
-        expand(text, row->hint, values);
+        (void)message_append_hint(text, message, values);
         text_string(text, "\n");
 }

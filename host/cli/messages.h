@@ -160,6 +160,8 @@ enum message {
         MESSAGE_CHECK_SIGNAL,
         MESSAGE_CHECK_FAILED,
         MESSAGE_CHECK_DIED,
+        MESSAGE_REPAIR_UNKNOWN,
+        MESSAGE_WARNING_REPAIR_UNTOLD,
         MESSAGE_CHECK_TOO_LARGE,
         MESSAGE_WARNING_INDEX_READ,
 
@@ -213,6 +215,10 @@ const struct message_row *message_row(enum message message);
 /* Append "COMMAND: TEXT\n" and, if the row has one, "hint: HINT\n". */
 void message_append(struct text *text, const char *command, enum message message,
                     const struct message_values *values);
+
+/* Append the row's hint alone; false if it has none. */
+bool message_append_hint(struct text *text, enum message message,
+                         const struct message_values *values);
 
 /* The row's text alone, without a command and a line's end. */
 void message_append_text(struct text *text, enum message message,

@@ -121,7 +121,8 @@ struct conversation {
         const struct child_request *request;
         pid_t pid;
         int fd;
-        bool passes_on; /* signals */
+        bool passes_on; /* signals, and the end of an edit is waited for */
+        int sink_error; /* the first of the sink, or of what it should have got */
         void *report;   /* how the run ended */
         size_t report_size;
         bool ended;
@@ -181,18 +182,19 @@ static int receive_frame(struct conversation *c, uint8_t *buffer)
         if (!sink || !frame.length || frame.length > ABI_MAX_REPORT)
                 return -EBADMSG;
         error = read_all(c->fd, buffer, frame.length);
-        return error ? error
-                     : sink->take(sink->context, frame.kind, buffer, frame.length);
+        if (!error && !c->sink_error)
+                c->sink_error =
+                    sink->take(sink->context, frame.kind, buffer, frame.length);
+        /* What became of an edit only its last frame says. */
+        return !error && !c->passes_on ? c->sink_error : error;
 }
 
-static int receive_all(struct conversation *c)
+static int receive_all(struct conversation *c, uint8_t *buffer)
 {
-        uint8_t *buffer = malloc(ABI_MAX_REPORT);
-        int error = buffer ? 0 : -ENOMEM;
+        int error = 0;
         while (!error && !c->ended)
                 error = receive_frame(c, buffer);
-        free(buffer);
-        return error;
+        return error ? error : c->sink_error;
 }
 
 /* As long as the child lives it shares the image's locks.  It is reaped by the kernel
@@ -207,11 +209,16 @@ static void wait_for(pid_t pid)
 static int converse(struct conversation *c, const struct edit_request *edit)
 {
         struct sigaction reaped = {.sa_handler = SIG_IGN};
+        uint8_t *buffer = malloc(ABI_MAX_REPORT);
         int ends[2];
-        if (sigaction(SIGCHLD, &reaped, NULL) || pipe2(ends, O_CLOEXEC))
-                return -errno;
+        if (!buffer || sigaction(SIGCHLD, &reaped, NULL) || pipe2(ends, O_CLOEXEC)) {
+                int error = buffer ? -errno : -ENOMEM;
+                free(buffer);
+                return error;
+        }
         c->pid = fork();
         if (c->pid == 0) {
+                free(buffer);
                 close(ends[0]); /* so that writing fails once the parent is gone */
                 if (edit)
                         edit_child(c->request, edit, ends[1]);
@@ -221,7 +228,8 @@ static int converse(struct conversation *c, const struct edit_request *edit)
         close(ends[1]);
         c->fd = ends[0];
         if (!error)
-                error = receive_all(c);
+                error = receive_all(c, buffer);
+        free(buffer);
         close(ends[0]);
         if (error && c->pid > 0)
                 kill(c->pid, edit ? SIGTERM : SIGKILL); /* nobody listens any more */
@@ -243,5 +251,7 @@ int edit_in_child(const struct child_request *request, const struct edit_request
                                  .passes_on = true,
                                  .report = report,
                                  .report_size = sizeof *report};
-        return converse(&c, edit);
+        int error = converse(&c, edit);
+        report->ended = c.ended && (!error || error == c.sink_error);
+        return error;
 }

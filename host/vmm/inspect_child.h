@@ -30,6 +30,7 @@ int inspect_in_child(const struct child_request *request, struct inspect_report 
 /* What an edit in a child leaves behind: the part of struct edit_report that has no
  * pointers. */
 struct child_edit {
+        bool ended; /* it is told how; else what became of the edit is not known */
         enum edit_outcome outcome;
         struct abi_result result;
         int error;
@@ -43,7 +44,8 @@ struct child_edit {
 /*
  * The same for an edit, whose request has neither sink nor memory of its own: those of
  * `request` are taken.  A signal that the caller gets is passed on: the edit ends as it
- * would have done in the caller.  It ends by itself, too, if the caller is killed.
+ * would have done in the caller.  It ends by itself, too, if the caller is killed.  With
+ * an error, too, which may be the sink's, report->ended says whether that is known.
  */
 int edit_in_child(const struct child_request *request, const struct edit_request *edit,
                   struct child_edit *report);

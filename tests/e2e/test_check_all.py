@@ -67,6 +67,29 @@ class All(CheckCase):
         self.assertEqual(self.checks("--all", str(self.directory)).count("was undone"), 2)
         self.assert_recovered()
 
+    def test_a_journal_that_was_set_aside_is_known_whatever_fails_then(self):
+        self.kill()
+        old = self.path("old.qcow2")
+        os.rename(self.image, old)
+        images.with_bitmaps(self.image)
+        result = self.instar("--add", "--journal-dir", self.path("nowhere"), self.image, "x")
+        self.assertEqual(result.code, 1, result)
+        self.assertIn("was renamed", result.err)
+        result = self.instar("--add", self.image, "x")
+        self.assertEqual((result.code, result.err), (0, ""))
+        self.assertEqual(self.states("-n", old), ["pending-undo"])
+
+    def test_a_file_is_no_folder(self):
+        """Nothing would be found in it, and the image may have a hot journal beside it."""
+        self.scene()
+        environment = dict(self.environment, INSTAR_STATE_DIR="none")
+        for option in ((), ("--output=json",)):
+            result = self.check("--all", *option, self.image, environment=environment)
+            self.assertEqual(result.code, 1, result)
+            self.assertIn(f"cannot search '{self.image}': Not a directory", result.first_line)
+        self.assertEqual(self.checks("--all", interrupt.journal_of(self.image)).count(
+            "was undone"), 2)
+
     def test_a_damaged_index_is_a_warning(self):
         for damage in (b"", b"\xff" * 4096, os.urandom(8192)):
             self.scene()

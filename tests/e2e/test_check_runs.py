@@ -153,12 +153,27 @@ class SeveralImages(RunCase):
                 self.assertEqual("check-errors" in entry, file not in (raw, missing))
                 self.assertEqual("instar-error" in entry, file in (raw, missing))
 
-    def test_each_is_told_of_as_alone(self):
+    def test_each_is_told_of_as_alone_below_its_path(self):
+        """On stderr only where there is something to be told."""
         files = self.leaking(), self.corrupt(), images.create(self.path("clean.qcow2"))
         alone = [self.check(file) for file in files]
         together = self.check(*files)
-        self.assertEqual(together.out, "".join(run.out for run in alone))
-        self.assertEqual(together.err, "".join(run.err for run in alone))
+        self.assertEqual(together.out, "".join(f"{file}:\n{run.out}"
+                                               for file, run in zip(files, alone)))
+        self.assertEqual(together.err, "".join(f"{file}:\n{run.err}" if run.err else ""
+                                               for file, run in zip(files, alone)))
+        self.assertIn(f"{files[1]}:\n", together.err)
+        self.assertNotIn(files[2], together.err)
+
+    def test_quiet_and_json_have_paths_on_stderr_alone(self):
+        files = self.leaking(), self.path("missing")
+        quiet = self.check("-q", *files)
+        self.assertEqual(quiet.out, "")
+        for file in files:
+            self.assertIn(f"{file}:\n", quiet.err)
+        result = self.check("--output=json", *files)
+        self.assertEqual([entry["filename"] for entry in json.loads(result.out)], list(files))
+        self.assertIn(f"{files[0]}:\n", result.err)
 
 
 class Memory(RunCase):

@@ -212,7 +212,7 @@ static void a_journal_that_waits_is_told_in_checks_json(void **state)
         expect_part("    \"dirty-flag\": false,\n"
                     "    \"instar-pending\": [\n"
                     "        {\n"
-                    "            \"journal\": \"/j\\\\x0a\",\n"
+                    "            \"journal\": \"/j\\n\",\n"
                     "            \"state\": \"pending-undo\"\n"
                     "        }\n"
                     "    ]\n"
