@@ -51,6 +51,18 @@ void repair_read(uint64_t offset, void *bytes, uint64_t length)
         read_flush();
 }
 
+#define ENTRIES_WINDOW 4096u
+
+uint64_t repair_entry(uint64_t offset, uint64_t entries, uint64_t i)
+{
+        static uint64_t window[ENTRIES_WINDOW];
+        uint64_t left = entries - i;
+        if (i % ENTRIES_WINDOW == 0)
+                repair_read(offset + i * 8, window,
+                            (left < ENTRIES_WINDOW ? left : ENTRIES_WINDOW) * 8);
+        return load_be64(&window[i % ENTRIES_WINDOW]);
+}
+
 static bool is_device(const struct repair *r)
 {
         return r->call->flags & ABI_CALL_BLOCK_DEVICE;

@@ -11,8 +11,6 @@
 #include "guest/rt/checked.h"
 #include "guest/rt/failure.h"
 
-#define L1_WINDOW 4096u /* entries */
-
 enum abi_code repair_header_done(struct repair *r)
 {
         struct repair_header_bytes *b = &r->header;
@@ -89,18 +87,14 @@ static bool is_l1_entry(const struct repair *r, uint64_t entry)
 static bool looks_like_l1(const struct repair *r, uint64_t offset, uint64_t entries,
                           uint64_t *used)
 {
-        static uint64_t window[L1_WINDOW];
         *used = 0;
         if (!is_table(r, offset, entries * 8))
                 return false;
         for (uint64_t i = 0; i < entries; i++) {
-                uint64_t left = entries - i;
-                if (i % L1_WINDOW == 0)
-                        repair_read(offset + i * 8, window,
-                                    (left < L1_WINDOW ? left : L1_WINDOW) * 8);
-                if (!is_l1_entry(r, load_be64(&window[i % L1_WINDOW])))
+                uint64_t entry = repair_entry(offset, entries, i);
+                if (!is_l1_entry(r, entry))
                         return false;
-                *used += window[i % L1_WINDOW] != 0;
+                *used += entry != 0;
         }
         return true;
 }

@@ -33,21 +33,14 @@ static uint64_t copy(struct repair *r, uint64_t offset, uint64_t length)
         return to;
 }
 
-#define COPIED    (1ull << 63)
-#define L1_WINDOW 4096u /* entries */
+#define COPIED (1ull << 63)
 
 /* Does any entry say that its table belongs to it alone?  No other table says that. */
 static bool has_copied_entry(uint64_t offset, uint64_t entries)
 {
-        static uint64_t window[L1_WINDOW];
-        for (uint64_t i = 0; i < entries; i++) {
-                uint64_t left = entries - i;
-                if (i % L1_WINDOW == 0)
-                        repair_read(offset + i * 8, window,
-                                    (left < L1_WINDOW ? left : L1_WINDOW) * 8);
-                if (load_be64(&window[i % L1_WINDOW]) & COPIED)
+        for (uint64_t i = 0; i < entries; i++)
+                if (repair_entry(offset, entries, i) & COPIED)
                         return true;
-        }
         return false;
 }
 

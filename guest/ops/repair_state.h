@@ -85,6 +85,10 @@ uint8_t *repair_extent_at(const struct repair *repair, uint64_t offset, uint64_t
 /* Read what the plan has there. */
 void repair_read(uint64_t offset, void *bytes, uint64_t length);
 
+/* Entry `i` of a table of that many at `offset`, as the plan has it.  They are asked for
+ * in order, from 0 on, and read many at a time. */
+uint64_t repair_entry(uint64_t offset, uint64_t entries, uint64_t i);
+
 /* Fill in what the header says of bitmaps, as it says it. */
 void repair_find_bitmaps(struct repair *repair);
 
