@@ -7,9 +7,10 @@ import json
 import os
 import signal
 import subprocess
+import unittest
 from dataclasses import replace
 
-from lib import harness, images
+from lib import faults, harness, images
 from lib.craft import Craft
 from lib.qcow2 import FLAG_AUTO, FLAG_IN_USE
 
@@ -84,6 +85,22 @@ class Failures(ToldCase):
             self.assertIn("cannot look for undo journals of", run.first_line)
             self.assertIn("that of --journal-dir", run.err)
         self.assert_untouched(self.image, digest)
+
+    @unittest.skipUnless(faults.available(), "strace is not installed")
+    def test_its_process_dies_in_the_middle(self):
+        """What became of it is not known, and "nothing changed" would be a lie."""
+        self.need_root("strace cannot tell the paths of a process that is not dumpable")
+        kill = faults.prefix(self.image, faults.SYNCS, 1, self.path("log"), "signal=SIGKILL")
+        died = self.run_program(*kill, harness.INSTAR, "check", "-r", "all", "--output=json",
+                                self.image)
+        self.assertEqual(died.code, 1, died)
+        self.assertIn(f"instar check: {self.image}: what became of the repair is not known: ",
+                      died.err)
+        self.assertNotIn("nothing changed", died.err)
+        self.assertIn("not known", json.loads(died.out)["instar-error"])
+        self.assertEqual(self.check("-r", "all", self.image).code, 0)
+        self.assert_no_journal()
+        self.assert_sound(self.image)
 
     def test_debug_tells_where_the_guest_ended(self):
         environment = dict(self.environment, INSTAR_DEBUG="1",
